@@ -1,0 +1,274 @@
+//! Whether a flag is on.
+
+mod compare;
+mod explain;
+mod hash;
+mod python;
+
+pub use explain::{BucketTrace, CheckOutcome, CheckTrace, ConditionTrace, Explanation};
+
+use compare::NotComparable;
+
+use crate::{Bucketer, Clock, Context, Flag, Freshness, Percentage, Random, SystemClock, ThreadRandom};
+
+/// Chooses between what is documented and what flipper-client does, where the two differ.
+///
+/// | | `Documented` | `FlipperClient` |
+/// |---|---|---|
+/// | a context that no condition is about | goes to the bucketer | is on, without asking the bucketer |
+/// | a ramp that falls | falls, and stays at its final share | is at its final share at once, and then below it |
+/// | a ramp before its start | has its initial share | has less, or is at its end |
+/// | an attribute named `randomizer` | is hashed as any other | is left out of the hash |
+///
+/// Choose [`FlipperClient`](Self::FlipperClient) while Python services evaluate the same flags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Semantics {
+    /// What the documentation says.
+    #[default]
+    Documented,
+    /// What flipper-client 1.3.2 does, bit for bit.
+    FlipperClient,
+}
+
+/// Says what decided an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// There is no such flag: the caller's default.
+    NotFound,
+    /// The flag is disabled: off.
+    Disabled,
+    /// The flag is enabled, and neither a condition nor a bucketer has a say: on.
+    Enabled,
+    /// Every check that the context is about has passed: on.
+    ConditionsMet,
+    /// A check has failed: off. Conditions count from 0, and so do the checks of a condition.
+    CheckFailed {
+        /// Which condition.
+        condition: u32,
+        /// Which of its checks.
+        check: u32,
+    },
+    /// A check compares what cannot be compared, such as a number with a text: off.
+    NotComparable {
+        /// Which condition.
+        condition: u32,
+        /// Which of its checks.
+        check: u32,
+    },
+    /// The bucketer has let the context in: on.
+    InBucket,
+    /// The bucketer has not let the context in: off.
+    OutOfBucket,
+    /// The answer depends on a part of the flag that this version does not know (an operator, a percentage, a
+    /// bucketer of a newer writer), or on a value that cannot be hashed: the caller's default.
+    Unsupported,
+}
+
+/// Holds an answer and what decided it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Evaluation {
+    /// Whether the flag is on.
+    pub value: bool,
+    /// What decided it.
+    pub reason: Reason,
+    /// How old the flag is that was asked. A flag in hand is always [`Live`](Freshness::Live).
+    pub freshness: Freshness,
+}
+
+/// What the rules of a flag say, before a default fills in where they say nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// `None`: the answer depends on what this version does not know.
+    pub(crate) value: Option<bool>,
+    pub(crate) reason: Reason,
+}
+
+const fn decide(value: bool, reason: Reason) -> Decision {
+    Decision { value: Some(value), reason }
+}
+
+const UNSUPPORTED: Decision = Decision { value: None, reason: Reason::Unsupported };
+
+/// Evaluates flags, with a choice of semantics, clock and randomness.
+///
+/// [`Flag::is_enabled`] uses the default one: documented semantics, the system's clock, a generator per thread. An
+/// evaluator borrows what it uses, and costs nothing to make. Evaluating never panics, blocks or allocates.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Bucketer, Context, Evaluator, Flag, FlagName, Percentage, Semantics, Timestamp};
+///
+/// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// flag.set_enabled(true);
+/// flag.set_bucketer(&Bucketer::percentage(Percentage::new(0.3)?))?;
+///
+/// let drawn = || 0.2;
+/// let evaluator = Evaluator::new().with_semantics(Semantics::FlipperClient).with_random(&drawn);
+/// assert!(evaluator.evaluate(&flag, &Context::EMPTY, false).value);
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Evaluator<'e> {
+    pub(crate) semantics: Semantics,
+    pub(crate) clock: &'e dyn Clock,
+    pub(crate) random: &'e dyn Random,
+}
+
+impl<'e> Evaluator<'e> {
+    /// Makes the default evaluator.
+    pub const fn new() -> Self {
+        Self { semantics: Semantics::Documented, clock: &SystemClock, random: &ThreadRandom }
+    }
+
+    /// Chooses the semantics.
+    pub const fn with_semantics(self, semantics: Semantics) -> Self {
+        Self { semantics, ..self }
+    }
+
+    /// Chooses the clock, which only ramps ask.
+    pub const fn with_clock(self, clock: &'e dyn Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Chooses the source of randomness, which only percentage bucketers ask.
+    pub const fn with_random(self, random: &'e dyn Random) -> Self {
+        Self { random, ..self }
+    }
+
+    /// Returns whether a flag is on for a context, and why. `default` is the answer where this version cannot tell.
+    pub fn evaluate(&self, flag: &Flag, context: &Context<'_>, default: bool) -> Evaluation {
+        let Decision { value, reason } = self.decide(flag, *context);
+        Evaluation { value: value.unwrap_or(default), reason, freshness: Freshness::Live }
+    }
+
+    /// Returns whether a flag is on for a context. `default` is the answer where this version cannot tell.
+    #[inline]
+    pub fn is_enabled(&self, flag: &Flag, context: &Context<'_>, default: bool) -> bool {
+        self.decide(flag, *context).value.unwrap_or(default)
+    }
+
+    /// Returns whether a flag is on for a context, and every step of the way. Costs many times what
+    /// [`evaluate`](Self::evaluate) does: for people, not for hot paths.
+    pub fn explain(&self, flag: &Flag, context: &Context<'_>, default: bool) -> Explanation {
+        explain::explain(self, flag, *context, default)
+    }
+
+    #[inline]
+    pub(crate) fn decide(&self, flag: &Flag, context: Context<'_>) -> Decision {
+        let rules = flag.rules();
+        if !rules.is_enabled {
+            return decide(false, Reason::Disabled);
+        }
+        if self.semantics == Semantics::FlipperClient && context.find("self").is_some() {
+            // Python cannot pass an attribute of this name.
+            return UNSUPPORTED;
+        }
+        if !rules.conditions.is_empty()
+            && !context.is_empty()
+            && let Some(decision) = self.decide_by_conditions(&rules.conditions, context)
+        {
+            return decision;
+        }
+        match &rules.bucketer {
+            Bucketer::NoOp => decide(true, Reason::Enabled),
+            bucketer => self.decide_by_bucketer(bucketer, context),
+        }
+    }
+
+    /// Walks the checks in flipper-client's order: conditions, then attributes as they were given, then checks. The
+    /// value does not depend on the order; which check is named as the reason does.
+    fn decide_by_conditions(
+        &self,
+        conditions: &[crate::Condition],
+        context: Context<'_>,
+    ) -> Option<Decision> {
+        let (mut is_about, mut is_unknown) = (false, false);
+        for (condition_at, condition) in conditions.iter().enumerate() {
+            for (at, (name, given)) in context.pairs.iter().enumerate() {
+                for (check_at, check) in condition.checks().iter().enumerate() {
+                    if !check.is_about(name) || context.is_shadowed(at) {
+                        continue;
+                    }
+                    is_about = true;
+                    let Some(operator) = check.operator() else {
+                        is_unknown = true;
+                        continue;
+                    };
+                    let (condition, operand, check) = (condition_at as u32, check.operand(), check_at as u32);
+                    match compare::test(operator, given, operand) {
+                        Ok(true) => {}
+                        Ok(false) => return Some(decide(false, Reason::CheckFailed { condition, check })),
+                        Err(NotComparable) => {
+                            return Some(decide(false, Reason::NotComparable { condition, check }));
+                        }
+                    }
+                }
+            }
+        }
+        if is_unknown {
+            return Some(UNSUPPORTED);
+        }
+        match self.semantics {
+            _ if is_about => Some(decide(true, Reason::ConditionsMet)),
+            Semantics::Documented => None,
+            // Any attribute at all decides by the conditions, of which none fails.
+            Semantics::FlipperClient => Some(decide(true, Reason::ConditionsMet)),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_by_bucketer(&self, bucketer: &Bucketer, context: Context<'_>) -> Decision {
+        let decided = match bucketer {
+            Bucketer::NoOp => Some(true),
+            Bucketer::Percentage(percentage) => self.decide_by_chance(percentage, context),
+            Bucketer::ConsistentHash(hash) => match self.share(&hash.percentage) {
+                Some(0.0) => Some(false),
+                Some(share) => hash::bucket(hash, context, self.semantics)
+                    .ok()
+                    .map(|bucket| crate::percentage::is_in(bucket, share)),
+                None => None,
+            },
+            Bucketer::Unknown(_) => None,
+        };
+        match decided {
+            Some(true) => decide(true, Reason::InBucket),
+            Some(false) => decide(false, Reason::OutOfBucket),
+            None => UNSUPPORTED,
+        }
+    }
+
+    fn decide_by_chance(&self, percentage: &Percentage, context: Context<'_>) -> Option<bool> {
+        let share = self.share(percentage)?;
+        if share == 0.0 {
+            return Some(false);
+        }
+        if self.semantics == Semantics::FlipperClient && context.find("randomizer").is_some() {
+            // flipper-client takes the attribute for its source of randomness, and fails to call it.
+            return None;
+        }
+        Some(self.random.draw() <= share)
+    }
+
+    #[inline]
+    fn share(&self, percentage: &Percentage) -> Option<f64> {
+        // A fixed share needs no clock.
+        let now = if percentage.is_ramp() { self.clock.now() } else { crate::Timestamp::from_secs(0) };
+        percentage.value_under(self.semantics, now)
+    }
+}
+
+impl Default for Evaluator<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Evaluator<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Evaluator").field("semantics", &self.semantics).finish_non_exhaustive()
+    }
+}

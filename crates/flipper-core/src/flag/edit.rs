@@ -1,0 +1,194 @@
+//! Edits: what is about the edit is replaced, everything else keeps its bytes.
+
+use std::ops::Range;
+
+use serde_json::Map;
+
+use super::{Flag, read};
+use crate::json::{Document, Kind, Node, Object, Text, Value, write_text, write_value};
+use crate::{Bucketer, Condition, Error, ErrorKind, Result};
+
+impl Flag {
+    /// Switches the flag on or off.
+    pub fn set_enabled(&mut self, is_enabled: bool) {
+        let replaced = self.splice(|fields| {
+            Ok(vec![(fields.is_enabled.span(), if is_enabled { "true".into() } else { "false".into() })])
+        });
+        // The record was legal, and has become longer by one byte at most.
+        debug_assert!(replaced.is_ok(), "{replaced:?}");
+    }
+
+    /// Merges data of the application into what is stored with the flag.
+    ///
+    /// The merge is shallow: a key that is there already gets the new value whole, in its place; new keys come last;
+    /// no key is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record holds something else than an object there, or would
+    /// become longer than [`MAX_BYTES`](crate::json::MAX_BYTES) or deeper than [`MAX_DEPTH`](crate::json::MAX_DEPTH).
+    /// The flag is unchanged then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use flipper_core::{Flag, FlagName, Timestamp};
+    /// use serde_json::json;
+    ///
+    /// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+    /// flag.merge_client_data(json!({"ttl": 3600, "owner": "horses"}).as_object().unwrap())?;
+    /// flag.merge_client_data(json!({"ttl": 60}).as_object().unwrap())?;
+    /// assert_eq!(serde_json::Value::from(&flag.client_data()), json!({"ttl": 60, "owner": "horses"}));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
+    pub fn merge_client_data(&mut self, data: &Map<String, serde_json::Value>) -> Result<()> {
+        self.merge_client_data_object(&Object::from(data))
+    }
+
+    /// Merges data that [`serde_json`] cannot hold; else as [`merge_client_data`](Self::merge_client_data).
+    ///
+    /// # Errors
+    ///
+    /// As [`merge_client_data`](Self::merge_client_data).
+    pub fn merge_client_data_object(&mut self, data: &Object) -> Result<()> {
+        self.splice(|fields| {
+            let stored = match fields.client_data {
+                Some(object) if object.kind() == Kind::Object => object,
+                Some(falsy) if falsy.is_falsy() => {
+                    return Ok(vec![(falsy.span(), text_of(&Value::Object(data.clone())))]);
+                }
+                None => {
+                    let member = format!("\"client_data\": {}", text_of(&Value::Object(data.clone())));
+                    return Ok(vec![append(fields.meta, &[member])]);
+                }
+                Some(other) => {
+                    return Err(Error::invalid(format!(
+                        "the record holds {} as client data: there is nothing to merge into",
+                        other.type_name()
+                    )));
+                }
+            };
+            let mut edits = Vec::new();
+            let mut added = Vec::new();
+            for (key, value) in data.iter() {
+                let known = stored.members().filter(|(name, _)| *name.string() == *key.as_wtf8()).last();
+                match known {
+                    Some((_, old)) => edits.push((old.span(), text_of(value))),
+                    None => added.push(format!("{}: {}", quoted(key), text_of(value))),
+                }
+            }
+            if !added.is_empty() {
+                edits.push(append(stored, &added));
+            }
+            Ok(edits)
+        })
+    }
+
+    /// Adds a condition after those that are there.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long; the flag is unchanged then.
+    pub fn add_condition(&mut self, condition: &Condition) -> Result<()> {
+        self.splice(|fields| {
+            Ok(vec![match fields.conditions {
+                Some(list) if list.kind() == Kind::Array => append(list, &[conditions_text(&[condition])]),
+                Some(empty) => (empty.span(), format!("[{}]", conditions_text(&[condition]))),
+                None => {
+                    append(fields.meta, &[format!("\"conditions\": [{}]", conditions_text(&[condition]))])
+                }
+            }])
+        })
+    }
+
+    /// Replaces all conditions; with none, the flag has none.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long; the flag is unchanged then.
+    pub fn set_conditions<'c>(&mut self, conditions: impl IntoIterator<Item = &'c Condition>) -> Result<()> {
+        let conditions: Vec<_> = conditions.into_iter().collect();
+        let list = format!("[{}]", conditions_text(&conditions));
+        self.splice(|fields| Ok(vec![replace_or_append(fields.conditions, fields.meta, "conditions", list)]))
+    }
+
+    /// Replaces the bucketer.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long; the flag is unchanged then.
+    pub fn set_bucketer(&mut self, bucketer: &Bucketer) -> Result<()> {
+        let mut text = Vec::new();
+        bucketer.write(&mut text);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        self.splice(|fields| Ok(vec![replace_or_append(fields.bucketer, fields.meta, "bucketer", text)]))
+    }
+
+    /// Replaces spans of the record and reads the result anew. On an error the flag is unchanged.
+    fn splice(
+        &mut self,
+        edits: impl FnOnce(&read::Fields<'_>) -> Result<Vec<(Range<usize>, String)>>,
+    ) -> Result<()> {
+        let document = Document::parse(&self.text)?;
+        let mut edits = edits(&read::Fields::of(document.root())?)?;
+        edits.sort_by_key(|(span, _)| span.start);
+        let mut text =
+            String::with_capacity(self.text.len() + edits.iter().map(|(_, new)| new.len()).sum::<usize>());
+        let mut kept = 0;
+        for (span, new) in edits {
+            text.push_str(&self.text[kept..span.start]);
+            text.push_str(&new);
+            kept = span.end;
+        }
+        text.push_str(&self.text[kept..]);
+        let edited = read::read(None, text.as_bytes()).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, format!("the edited flag: {}", error.message()))
+        })?;
+        self.rules = edited.rules;
+        self.text = edited.text;
+        Ok(())
+    }
+}
+
+/// An edit that puts members or elements behind those of an object or a list.
+fn append(container: Node<'_>, new: &[String]) -> (Range<usize>, String) {
+    let span = container.span();
+    let separator = if container.is_falsy() { "" } else { ", " };
+    // An empty container may have white space in it; what is new goes right before the bracket.
+    (span.end - 1..span.end - 1, format!("{separator}{}", new.join(", ")))
+}
+
+fn replace_or_append(
+    old: Option<Node<'_>>,
+    meta: Node<'_>,
+    key: &str,
+    new: String,
+) -> (Range<usize>, String) {
+    match old {
+        Some(old) => (old.span(), new),
+        None => append(meta, &[format!("\"{key}\": {new}")]),
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    let mut text = Vec::new();
+    write_value(value, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn quoted(key: &Text) -> String {
+    let mut text = Vec::new();
+    write_text(key.as_wtf8(), &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn conditions_text(conditions: &[&Condition]) -> String {
+    let mut text = Vec::new();
+    for (at, condition) in conditions.iter().enumerate() {
+        if at > 0 {
+            text.extend_from_slice(b", ");
+        }
+        condition.write(&mut text);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}

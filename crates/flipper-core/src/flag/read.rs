@@ -1,0 +1,278 @@
+//! From stored bytes to a flag that is ready to evaluate.
+
+use std::borrow::Cow;
+
+use super::{Flag, Rules};
+use crate::bucketer::ConsistentHash;
+use crate::check::Symbol;
+use crate::condition::split_keyword;
+use crate::json::{Document, Kind, Node, Ordered, Text, Value, show, wtf8_lossy};
+use crate::percentage::{Ramp, Share};
+use crate::{Bucketer, Check, Condition, Error, FlagName, Operator, Percentage, Result, Timestamp};
+
+pub(super) fn read(name: Option<FlagName<'_>>, stored: &[u8]) -> Result<Flag> {
+    let document = Document::parse_bytes(stored)?;
+    let fields = Fields::of(document.root())?;
+    let name = match name {
+        Some(name) => name.as_str().into(),
+        None => name_of(fields.name).into(),
+    };
+    Ok(Flag { name, text: document.text().into(), rules: fields.rules()? })
+}
+
+/// The name that a record states: a text, or the JSON of what it has instead.
+pub(super) fn name_of(node: Node<'_>) -> String {
+    if node.is_string() { wtf8_lossy(&node.string()).into_owned() } else { node.raw().to_owned() }
+}
+
+/// The parts of a record, the required ones present.
+pub(super) struct Fields<'d> {
+    pub(super) name: Node<'d>,
+    pub(super) is_enabled: Node<'d>,
+    pub(super) meta: Node<'d>,
+    pub(super) client_data: Option<Node<'d>>,
+    pub(super) created_date: Node<'d>,
+    pub(super) conditions: Option<Node<'d>>,
+    pub(super) bucketer: Option<Node<'d>>,
+}
+
+impl<'d> Fields<'d> {
+    pub(super) fn of(root: Node<'d>) -> Result<Self> {
+        if root.kind() != Kind::Object {
+            return Err(Error::corrupt(format!("a flag is a JSON object, not {}", root.type_name())));
+        }
+        let (mut name, mut is_enabled, mut meta) = (None, None, None);
+        for (key, value) in root.members() {
+            match &*key.string() {
+                b"feature_name" => name = Some(value),
+                b"is_enabled" => is_enabled = Some(value),
+                b"meta" => meta = Some(value),
+                _ => {}
+            }
+        }
+        let meta = meta.ok_or_else(|| missing("meta"))?;
+        if meta.kind() != Kind::Object {
+            return Err(Error::corrupt(format!("`meta` is an object, not {}", meta.type_name())));
+        }
+        let (mut client_data, mut created_date, mut conditions, mut bucketer) = (None, None, None, None);
+        for (key, value) in meta.members() {
+            match &*key.string() {
+                b"client_data" => client_data = Some(value),
+                b"created_date" => created_date = Some(value),
+                b"conditions" => conditions = Some(value),
+                b"bucketer" => bucketer = Some(value),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            name: name.ok_or_else(|| missing("feature_name"))?,
+            is_enabled: is_enabled.ok_or_else(|| missing("is_enabled"))?,
+            meta,
+            client_data,
+            created_date: created_date.ok_or_else(|| missing("meta.created_date"))?,
+            conditions,
+            bucketer,
+        })
+    }
+
+    fn rules(&self) -> Result<Rules> {
+        Ok(Rules {
+            is_enabled: self.is_enabled.kind() != Kind::False,
+            conditions: self.read_conditions()?,
+            bucketer: self.bucketer.map_or(Bucketer::NoOp, read_bucketer),
+        })
+    }
+
+    pub(super) fn read_conditions(&self) -> Result<Box<[Condition]>> {
+        match self.conditions {
+            None => Ok(Box::default()),
+            Some(list) if list.kind() == Kind::Array => {
+                list.elements().enumerate().map(|(at, node)| read_condition(node, at)).collect()
+            }
+            // Python iterates over these too, and finds nothing.
+            Some(empty) if empty.is_falsy() && (empty.is_string() || empty.kind() == Kind::Object) => {
+                Ok(Box::default())
+            }
+            Some(other) => Err(Error::corrupt(format!(
+                "`meta.conditions` is a list of conditions, not {}",
+                other.type_name()
+            ))),
+        }
+    }
+}
+
+fn missing(path: &str) -> Error {
+    Error::corrupt(format!("`{path}` is missing"))
+}
+
+fn read_condition(node: Node<'_>, at: usize) -> Result<Condition> {
+    let wrong = |what: String| Error::corrupt(format!("`meta.conditions[{at}]`: {what}"));
+    if node.kind() != Kind::Object {
+        return Err(wrong(format!("a condition is an object of checks, not {}", node.type_name())));
+    }
+    // flipper-client joins variable and operator to one keyword and splits it again. Equal keywords collapse to the
+    // last value, and the key under which a check is stored does not matter.
+    // An operator that is no text cannot be joined, and is kept apart.
+    let mut keywords: Ordered<(Cow<'_, [u8]>, Option<&str>), (Node<'_>, Option<Node<'_>>)> =
+        Ordered::with_capacity(2);
+    for (key, checks) in node.dict() {
+        if checks.kind() != Kind::Array
+            && !(checks.is_falsy() && (checks.is_string() || checks.kind() == Kind::Object))
+        {
+            return Err(wrong(format!("{} is a list of checks, not {}", show(&key), checks.type_name())));
+        }
+        for check in checks.elements() {
+            let part = |name: &str| {
+                check.get(name).ok_or_else(|| wrong(format!("a check of {} has no `{name}`", show(&key))))
+            };
+            if check.kind() != Kind::Object {
+                return Err(wrong(format!(
+                    "a check of {} is an object, not {}",
+                    show(&key),
+                    check.type_name()
+                )));
+            }
+            let (variable, value, operator) = (part("variable")?, part("value")?, part("operator")?);
+            if !variable.is_string() {
+                return Err(wrong(format!("a variable is a text, not {}", variable.type_name())));
+            }
+            let mut keyword = variable.string();
+            let mut foreign = None;
+            if operator.is_string() {
+                keyword.to_mut().extend_from_slice(b"__");
+                keyword.to_mut().extend_from_slice(&operator.string());
+            } else if operator.kind() != Kind::Null {
+                foreign = Some(operator);
+            }
+            keywords.insert((keyword, foreign.map(Node::raw)), (value, foreign));
+        }
+    }
+    let checks = keywords.into_entries().into_iter().map(|((keyword, _), (value, foreign))| {
+        let (variable, symbol) = match foreign {
+            Some(operator) => (&*keyword, Symbol::Unknown(Value::from_node(operator))),
+            None => match split_keyword(&keyword) {
+                (variable, None) => (variable, Symbol::Known(Operator::Eq)),
+                (variable, Some(symbol)) => {
+                    let known = str::from_utf8(symbol).ok().and_then(Operator::from_symbol);
+                    (
+                        variable,
+                        known.map_or_else(
+                            || Symbol::Unknown(Value::String(Text::from_wtf8(symbol))),
+                            Symbol::Known,
+                        ),
+                    )
+                }
+            },
+        };
+        Check::from_parts(Text::from_wtf8(variable), symbol, Value::from_node(value))
+    });
+    Ok(Condition::from_checks(checks.collect()))
+}
+
+/// Reads a bucketer; what is not understood is `Unknown`, never an error: the record may be a newer writer's.
+pub(super) fn read_bucketer(node: Node<'_>) -> Bucketer {
+    if node.kind() == Kind::Null {
+        return Bucketer::NoOp;
+    }
+    let unknown = || Bucketer::Unknown(Value::from_node(node));
+    let Some(type_name) = node.get("type").filter(|name| name.is_string()) else { return unknown() };
+    match &*type_name.string() {
+        b"NoOpBucketer" => Bucketer::NoOp,
+        b"PercentageBucketer" => Bucketer::Percentage(read_percentage(node.get("percentage"))),
+        b"ConsistentHashPercentageBucketer" => {
+            let percentage = read_percentage(node.get("percentage"));
+            match read_whitelist(node.get("key_whitelist")) {
+                Some((names, no_names)) => {
+                    Bucketer::ConsistentHash(ConsistentHash::new(percentage, names, no_names))
+                }
+                None => unknown(),
+            }
+        }
+        _ => unknown(),
+    }
+}
+
+/// The names of a whitelist, and what in it is no name. Python makes a set of whatever is there.
+fn read_whitelist(node: Option<Node<'_>>) -> Option<(Vec<Text>, Vec<Value>)> {
+    let Some(node) = node else { return Some((Vec::new(), Vec::new())) };
+    match node.kind() {
+        Kind::Array => {
+            // A set cannot hold lists and objects.
+            if node.elements().any(|name| matches!(name.kind(), Kind::Array | Kind::Object)) {
+                return None;
+            }
+            let names = node.elements().filter(|name| name.is_string());
+            let no_names = node.elements().filter(|name| !name.is_string());
+            Some((
+                names.map(|name| Text::from_wtf8(name.string())).collect(),
+                no_names.map(Value::from_node).collect(),
+            ))
+        }
+        Kind::Object => {
+            Some((node.members().map(|(key, _)| Text::from_wtf8(key.string())).collect(), Vec::new()))
+        }
+        // A text is the set of its characters.
+        Kind::Plain | Kind::Escaped => Some((characters(&node.string()), Vec::new())),
+        _ => None,
+    }
+}
+
+pub(super) fn characters(text: &[u8]) -> Vec<Text> {
+    let mut names = Vec::new();
+    let mut points = crate::json::CodePoints(text);
+    let mut rest = text;
+    while points.next().is_some() {
+        let (character, after) = rest.split_at(rest.len() - points.0.len());
+        names.push(Text::from_wtf8(character));
+        rest = after;
+    }
+    names
+}
+
+fn read_percentage(node: Option<Node<'_>>) -> Percentage {
+    let Some(node) = node.filter(|node| node.kind() != Kind::Null) else {
+        return Percentage(Share::Fixed(1.0));
+    };
+    let unknown = || Percentage(Share::Unknown(Value::from_node(node)));
+    let Some(type_name) = node.get("type").filter(|name| name.is_string()) else { return unknown() };
+    let share = match &*type_name.string() {
+        b"Percentage" => node.get("value").and_then(number).map(Share::Fixed),
+        b"LinearRampPercentage" => read_ramp(node).map(Share::Ramp),
+        _ => None,
+    };
+    share.map_or_else(unknown, Percentage)
+}
+
+fn read_ramp(node: Node<'_>) -> Option<Ramp> {
+    let field = |name: &str, default: f64| node.get(name).map_or(Some(default), number);
+    let start = match node.get("initial_time") {
+        None => None,
+        Some(null) if null.kind() == Kind::Null => None,
+        Some(time) => Some(read_time(time)?),
+    };
+    let duration = field("ramp_duration", 3600.0)?;
+    // A ramp without a duration is at its end; nobody looks at its initial value.
+    let initial = field("initial_value", 0.0).or((duration == 0.0).then_some(0.0))?;
+    Some(Ramp { initial, last: field("final_value", 1.0)?, duration, start })
+}
+
+/// A number as Python computes with it; a boolean is one. An integer beyond all floats is an error in Python.
+fn number(node: Node<'_>) -> Option<f64> {
+    match node.kind() {
+        Kind::True => Some(1.0),
+        Kind::False => Some(0.0),
+        Kind::Int => node.raw().parse::<f64>().ok().filter(|number| number.is_finite()),
+        Kind::Float => Some(node.raw().parse().unwrap_or(f64::NAN)),
+        _ => None,
+    }
+}
+
+/// Seconds to a time, as Python's `datetime.fromtimestamp` rounds them: to microseconds, half to even.
+pub(super) fn read_time(node: Node<'_>) -> Option<Timestamp> {
+    if let Ok(secs) = node.raw().parse::<i64>() {
+        return Some(Timestamp::from_secs(secs));
+    }
+    let secs = number(node).filter(|secs| !secs.is_nan())?;
+    let micros = (secs.fract() * 1e6).round_ties_even() as i64;
+    Some(Timestamp::from_micros((secs.trunc() as i64).saturating_mul(1_000_000).saturating_add(micros)))
+}

@@ -1,0 +1,38 @@
+//! How old an answer is.
+
+use crate::Timestamp;
+
+/// Says how old the state is from which an answer came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Freshness {
+    /// The store was asked, or its changes are being followed.
+    #[default]
+    Live,
+    /// The last known state answers, because the store's own cannot be had.
+    Stale {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        cause: StaleCause,
+    },
+    /// The store has never been read: only defaults are answered.
+    NeverLoaded,
+}
+
+/// Says why a state is [`Stale`](Freshness::Stale).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StaleCause {
+    /// The store cannot be reached, or its changes can no longer be followed.
+    Unavailable,
+    /// The store refuses to be read.
+    PermissionDenied,
+    /// The store has lost all of its flags at once, without deleting them: a restart without data, an eviction, a
+    /// token that may no longer read.
+    Emptied,
+    /// The state was read from a file at start, and the store has not answered yet.
+    LastKnownGood,
+    /// The record can no longer be read; its last good state answers.
+    Corrupt,
+}

@@ -1,0 +1,178 @@
+//! The editable form.
+
+use std::fmt;
+
+use super::{BigInt, Document, Kind, Node, Text, write_value};
+use crate::Result;
+
+/// Holds any value of Python's JSON dialect.
+///
+/// `==` tells whether two values are the same JSON: `1` is not `1.0`, NaN is NaN, and the order of an object's
+/// members counts. Comparing as Python does is the work of the operators of a [`Check`](crate::Check).
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::json::Value;
+///
+/// let value = Value::from(vec!["Stallion", "Mare"]);
+/// assert_eq!(value.to_string(), r#"["Stallion", "Mare"]"#);
+/// assert_ne!(Value::from(1), Value::from(1.0));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Value {
+    /// `null`, Python's `None`.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer that fits into 64 bits.
+    Int(i64),
+    /// An integer that does not.
+    BigInt(BigInt),
+    /// A float, also NaN and infinite.
+    Float(f64),
+    /// A string.
+    String(Text),
+    /// An array, Python's `list`.
+    Array(Vec<Value>),
+    /// An object, Python's `dict`.
+    Object(Object),
+}
+
+impl Value {
+    /// Reads a text of Python's JSON dialect.
+    ///
+    /// Of a key that an object has twice, the last value counts, at the first place, as in Python.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) with line and column when it is not JSON, is longer than
+    /// [`MAX_BYTES`](super::MAX_BYTES) or nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
+    pub fn parse(text: &str) -> Result<Self> {
+        Document::parse(text).map(|document| Self::from_node(document.root()))
+    }
+
+    /// Recursion is bounded by the depth that the document was allowed.
+    pub(crate) fn from_node(node: Node<'_>) -> Self {
+        match node.kind() {
+            Kind::Null => Self::Null,
+            Kind::True => Self::Bool(true),
+            Kind::False => Self::Bool(false),
+            Kind::Int => match node.raw().parse() {
+                Ok(int) => Self::Int(int),
+                Err(_) => Self::BigInt(BigInt::from_digits(node.raw())),
+            },
+            Kind::Float => Self::Float(node.raw().parse().unwrap_or(f64::NAN)),
+            Kind::Plain | Kind::Escaped => Self::String(Text::from_wtf8(node.string())),
+            Kind::Array => Self::Array(node.elements().map(Self::from_node).collect()),
+            Kind::Object => Self::Object(Object::from_node(node)),
+        }
+    }
+
+    /// Returns the string, unless it is something else or has a lone surrogate.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => text.as_str(),
+            _ => None,
+        }
+    }
+
+    /// Returns the nearest float of a number, or `None` if it is not one. An integer beyond all floats is infinite.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Int(int) => Some(*int as f64),
+            Self::BigInt(big) => Some(big.to_f64()),
+            Self::Float(float) => Some(*float),
+            _ => None,
+        }
+    }
+
+    /// Names the type, for messages.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::BigInt(_) | Self::Float(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            (Self::BigInt(a), Self::BigInt(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(),
+            (Self::String(a), Self::String(b)) => a == b,
+            (Self::Array(a), Self::Array(b)) => a == b,
+            (Self::Object(a), Self::Object(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    /// Prints the value as Python's `json.dumps` does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        write_value(self, &mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
+/// Holds the members of a JSON object in order; each key once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object(Vec<(Text, Value)>);
+
+impl Object {
+    fn from_node(node: Node<'_>) -> Self {
+        let members = node.dict().into_iter();
+        Self(members.map(|(key, value)| (Text::from_wtf8(key), Value::from_node(value))).collect())
+    }
+
+    /// `entries` has each key once.
+    pub(crate) fn from_entries(entries: Vec<(Text, Value)>) -> Self {
+        Self(entries)
+    }
+
+    /// Returns the value of a key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.get_wtf8(key.as_bytes())
+    }
+
+    pub(crate) fn get_wtf8(&self, key: &[u8]) -> Option<&Value> {
+        self.0.iter().find(|(name, _)| name.as_wtf8() == key).map(|(_, value)| value)
+    }
+
+    /// Sets a key, in its place if the object has it, else as the last member. Returns the value it had.
+    pub fn insert(&mut self, key: impl Into<Text>, value: impl Into<Value>) -> Option<Value> {
+        let (key, value) = (key.into(), value.into());
+        if let Some((_, slot)) = self.0.iter_mut().find(|(name, _)| *name == key) {
+            return Some(std::mem::replace(slot, value));
+        }
+        self.0.push((key, value));
+        None
+    }
+
+    /// Walks the members in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Text, &Value)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    /// Returns how many members there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

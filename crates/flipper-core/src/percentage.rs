@@ -1,0 +1,302 @@
+//! How much of the traffic gets a flag: a fixed share, or one that moves with time.
+
+use std::time::Duration;
+
+use crate::json::{Sink, Value, write_float, write_int, write_value};
+use crate::{Error, Result, Semantics, Timestamp};
+
+/// Holds a share of the traffic, between 0 and 1, which may move with time.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use flipper_core::{Percentage, Timestamp};
+///
+/// let half = Percentage::new(0.5)?;
+/// assert_eq!(half.buckets(Timestamp::now()), Some(51));
+///
+/// let start = Timestamp::from_secs(1_700_000_000);
+/// let ramp = Percentage::linear_ramp(0.2, 0.8, Duration::from_secs(1800), start)?;
+/// assert_eq!(ramp.value_at(start + Duration::from_secs(600)), Some(0.4));
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Percentage(pub(crate) Share);
+
+/// Inside of a [`Percentage`]. Numbers that are stored as integers are held as floats: as shares they are the same.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Share {
+    Fixed(f64),
+    Ramp(Ramp),
+    /// Of a type, or with a value, that this version cannot use: as it is stored.
+    Unknown(Value),
+}
+
+/// A straight line from one share to another.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ramp {
+    pub(crate) initial: f64,
+    pub(crate) last: f64,
+    /// In seconds.
+    pub(crate) duration: f64,
+    /// `None` where the record has none: flipper-client starts such a ramp anew each time it reads the record, so
+    /// that no time has ever passed.
+    pub(crate) start: Option<Timestamp>,
+}
+
+impl Percentage {
+    /// Makes a fixed share: 0 is nobody, 0.5 about half, 1 everybody.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for NaN and for what is not between 0 and 1.
+    pub fn new(share: f64) -> Result<Self> {
+        legal(share, "a percentage").map(|share| Self(Share::Fixed(share)))
+    }
+
+    /// Makes a share that moves in a straight line from `initial` to `last`, in `duration` from `start` on. It may
+    /// go up or down.
+    ///
+    /// Before `start` it is `initial`, after the duration it is `last`; with a duration of zero it is `last` at
+    /// once. The start is kept in whole seconds, as it is stored.
+    ///
+    /// flipper-client computes a falling ramp differently (it is at its final value at once, and then below): see
+    /// [`Semantics`]. [`Flag::explain`](crate::Flag::explain) says so where it matters.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a share that is NaN or not between 0 and 1, and for a
+    /// start outside the years 1 to 9999, which Python cannot hold.
+    pub fn linear_ramp(initial: f64, last: f64, duration: Duration, start: Timestamp) -> Result<Self> {
+        let initial = legal(initial, "the initial share of a ramp")?;
+        let last = legal(last, "the final share of a ramp")?;
+        let start = Timestamp::from_secs(start.as_secs());
+        if !python_can_hold(start) {
+            return Err(Error::invalid(format!(
+                "a ramp has to start between the years 1 and 9999, not at {} s from 1970",
+                start.as_secs()
+            )));
+        }
+        Ok(Self(Share::Ramp(Ramp { initial, last, duration: duration.as_secs_f64(), start: Some(start) })))
+    }
+
+    /// Returns the share at a time, under [`Semantics::Documented`]; `None` for a stored percentage of a kind that
+    /// this version cannot use.
+    ///
+    /// A stored record may hold any number, so what comes back may be outside 0 to 1, or NaN.
+    pub fn value_at(&self, now: Timestamp) -> Option<f64> {
+        self.value_under(Semantics::Documented, now)
+    }
+
+    /// Returns the share at a time, under given semantics; `None` for a stored percentage of a kind that this version
+    /// cannot use, or that flipper-client would fail on.
+    #[inline]
+    pub fn value_under(&self, semantics: Semantics, now: Timestamp) -> Option<f64> {
+        match &self.0 {
+            Share::Fixed(share) => Some(*share),
+            Share::Ramp(ramp) => match semantics {
+                Semantics::Documented => Some(ramp.documented(now)),
+                Semantics::FlipperClient => ramp.flipper_client(now),
+            },
+            Share::Unknown(_) => None,
+        }
+    }
+
+    /// Returns how many of the 100 buckets of consistent hashing get the flag at a time.
+    ///
+    /// Bucket *n* of 0 to 99 is in when *n*/100 does not exceed the share, so that 0.5 is 51 buckets, and 0.99 is all
+    /// of them. Only a share of exactly 0 is nobody: 0.001 is one bucket. flipper-client has it so, and nobody may
+    /// change sides.
+    pub fn buckets(&self, now: Timestamp) -> Option<u8> {
+        self.value_at(now).map(buckets_in)
+    }
+
+    /// Whether the share moves with time, so that an evaluation needs the clock.
+    pub(crate) fn is_ramp(&self) -> bool {
+        matches!(self.0, Share::Ramp(_))
+    }
+
+    pub(crate) fn write(&self, out: &mut impl Sink) {
+        match &self.0 {
+            Share::Fixed(share) => {
+                out.put(b"{\"type\": \"Percentage\", \"value\": ");
+                write_float(*share, out);
+                out.put(b"}");
+            }
+            Share::Ramp(ramp) => {
+                out.put(b"{\"type\": \"LinearRampPercentage\", \"initial_value\": ");
+                write_float(ramp.initial, out);
+                out.put(b", \"final_value\": ");
+                write_float(ramp.last, out);
+                out.put(b", \"ramp_duration\": ");
+                // Python's own default is an integer, so whole seconds are written as one.
+                if ramp.duration.fract() == 0.0 && ramp.duration < 1e15 {
+                    write_int(ramp.duration as i64, out);
+                } else {
+                    write_float(ramp.duration, out);
+                }
+                out.put(b", \"initial_time\": ");
+                match ramp.start {
+                    Some(start) => write_int(start.as_secs(), out),
+                    None => out.put(b"null"),
+                }
+                out.put(b"}");
+            }
+            Share::Unknown(stored) => write_value(stored, out),
+        }
+    }
+}
+
+impl Ramp {
+    fn documented(&self, now: Timestamp) -> f64 {
+        if self.duration <= 0.0 {
+            return self.last;
+        }
+        let line = self.line(self.elapsed(now).max(0.0));
+        if line.is_nan() {
+            return self.last;
+        }
+        line.clamp(self.initial.min(self.last), self.initial.max(self.last))
+    }
+
+    fn flipper_client(&self, now: Timestamp) -> Option<f64> {
+        if !self.start.is_none_or(python_can_hold) {
+            return None;
+        }
+        Some(self.flipper_client_after(self.elapsed(now)))
+    }
+
+    /// What flipper-client computes when it believes that so many seconds have passed.
+    pub(crate) fn flipper_client_after(&self, elapsed: f64) -> f64 {
+        if self.duration == 0.0 {
+            return self.last;
+        }
+        let line = self.line(elapsed);
+        // Python's `min` keeps its first argument when a comparison with NaN fails.
+        if line < self.last { line } else { self.last }
+    }
+
+    // The order of the operations is flipper-client's, so that the doubles are the same to the last bit.
+    fn line(&self, elapsed: f64) -> f64 {
+        (self.last - self.initial) / self.duration * elapsed + self.initial
+    }
+
+    /// Seconds since the start.
+    fn elapsed(&self, now: Timestamp) -> f64 {
+        self.elapsed_micros(now).map_or(0.0, micros_to_secs)
+    }
+
+    /// Microseconds since the start; `None` for a ramp that has none.
+    pub(crate) fn elapsed_micros(&self, now: Timestamp) -> Option<i128> {
+        self.start.map(|start| i128::from(now.as_micros()) - i128::from(start.as_micros()))
+    }
+}
+
+fn legal(share: f64, what: &str) -> Result<f64> {
+    if (0.0..=1.0).contains(&share) {
+        // Turns -0.0 into 0.0.
+        Ok(share + 0.0)
+    } else {
+        Err(Error::invalid(format!("{what} has to be between 0 and 1, not {share}")))
+    }
+}
+
+/// Whether a bucket of consistent hashing is part of a share.
+#[inline]
+pub(crate) fn is_in(bucket: u8, share: f64) -> bool {
+    share != 0.0 && f64::from(bucket) / 100.0 <= share
+}
+
+/// How many of the 100 buckets are part of a share.
+pub(crate) fn buckets_in(share: f64) -> u8 {
+    (0..100).filter(|bucket| is_in(*bucket, share)).count() as u8
+}
+
+/// Python's `datetime` is in the years 1 to 9999.
+pub(crate) fn python_can_hold(time: Timestamp) -> bool {
+    (Timestamp::from_secs(-62_135_596_800)..Timestamp::from_secs(253_402_300_800)).contains(&time)
+}
+
+/// Divides by a million and rounds once, as Python divides integers.
+fn micros_to_secs(micros: i128) -> f64 {
+    const EXACT: i128 = 1 << 53;
+    if (-EXACT..=EXACT).contains(&micros) {
+        return micros as f64 / 1e6;
+    }
+    // Beyond 285 years the conversion to a double would round before the division does. Instead more than 70 bits of
+    // the quotient are computed in integers, the lowest of which stands for all the rest, and rounded once.
+    let scaled = micros.unsigned_abs() << 40;
+    let quotient = (scaled / 1_000_000) | u128::from(!scaled.is_multiple_of(1_000_000));
+    let secs = quotient as f64 / (1_u64 << 40) as f64;
+    if micros < 0 { -secs } else { secs }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    const START: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    fn ramp(initial: f64, last: f64) -> Percentage {
+        Percentage::linear_ramp(initial, last, Duration::from_mins(30), START).unwrap()
+    }
+
+    #[test]
+    fn refuses_what_is_no_share() {
+        for share in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            assert_eq!(Percentage::new(share).unwrap_err().kind(), ErrorKind::InvalidInput);
+            assert!(Percentage::linear_ramp(share, 1.0, Duration::ZERO, START).is_err());
+            assert!(Percentage::linear_ramp(0.0, share, Duration::ZERO, START).is_err());
+        }
+        let far = Timestamp::from_secs(253_402_300_800);
+        assert!(Percentage::linear_ramp(0.0, 1.0, Duration::ZERO, far).is_err());
+    }
+
+    #[test]
+    fn ramps_stay_between_their_ends_in_both_directions() {
+        for (initial, last) in [(0.2, 0.8), (0.8, 0.2)] {
+            let ramp = ramp(initial, last);
+            let at = |secs: i64| ramp.value_at(Timestamp::from_secs(START.as_secs() + secs)).unwrap();
+            assert_eq!(at(-100_000), initial);
+            assert_eq!(at(0), initial);
+            assert!((at(900) - 0.5).abs() < 1e-12);
+            assert!((at(1800) - last).abs() < 1e-12);
+            assert_eq!(at(1_000_000), last);
+        }
+    }
+
+    #[test]
+    fn effective_shares_are_those_of_flipper_client() {
+        for (share, buckets) in
+            [(0.0, 0), (0.001, 1), (0.01, 2), (0.5, 51), (0.98, 99), (0.99, 100), (1.0, 100)]
+        {
+            assert_eq!(Percentage::new(share).unwrap().buckets(START), Some(buckets), "{share}");
+        }
+    }
+
+    #[test]
+    fn micros_divide_as_in_python() {
+        // Python: 63835596800123457 / 10**6, 300000000000000001 / 10**6.
+        assert_eq!(micros_to_secs(63_835_596_800_123_457), 63_835_596_800.123_46);
+        assert_eq!(micros_to_secs(-300_000_000_000_000_001), -300_000_000_000.0);
+        assert_eq!(micros_to_secs(1_500_000), 1.5);
+    }
+
+    #[test]
+    fn starts_in_whole_seconds() {
+        let ramp = Percentage::linear_ramp(
+            0.0,
+            1.0,
+            Duration::from_millis(1500),
+            START + Duration::from_millis(999),
+        );
+        let mut out = Vec::new();
+        ramp.unwrap().write(&mut out);
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"type": "LinearRampPercentage", "initial_value": 0.0, "final_value": 1.0, "ramp_duration": 1.5, "initial_time": 1700000000}"#
+        );
+    }
+}

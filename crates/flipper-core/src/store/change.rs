@@ -1,0 +1,92 @@
+//! What listings and watches tell.
+
+use super::{Version, Versioned};
+use crate::{Error, Flag};
+
+/// One record of a listing.
+///
+/// A record that cannot be read is an item like any other, so that it does not end the listing. An `Err` in place of
+/// an item is always the last, and means that the listing is *incomplete*: it must not replace what is known.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Listed {
+    /// A flag.
+    Flag(Versioned<Flag>),
+    /// A record that cannot be read.
+    Bad {
+        /// Its name, or its key where the key is no legal name.
+        name: Box<str>,
+        /// Its state, if the store could tell: enough to delete or replace it.
+        version: Option<Version>,
+        /// Why it cannot be read.
+        error: Error,
+    },
+}
+
+/// One event of a watch.
+///
+/// The first is [`Resync`](Self::Resync), sent once the subscription is active: whoever loads everything *after* it
+/// misses nothing. It comes again after every gap: a reconnect, an overflow. Order holds for each flag by itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Change {
+    /// Anything may have changed: load everything.
+    Resync {
+        /// Why.
+        cause: ResyncCause,
+    },
+    /// A flag was created or changed.
+    Put(Versioned<Flag>),
+    /// A flag was created, changed or deleted; read it to know.
+    Touched {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// A flag was deleted.
+    Deleted {
+        /// Its name.
+        name: Box<str>,
+        /// The version of the deletion, where the store has one.
+        version: Option<Version>,
+    },
+    /// A record was written that cannot be read.
+    Bad {
+        /// Its name.
+        name: Box<str>,
+        /// Its state, if the store could tell.
+        version: Option<Version>,
+        /// Why it cannot be read.
+        error: Error,
+    },
+    /// The store cannot be followed at present. A [`Resync`](Self::Resync) will end it.
+    Down {
+        /// Why.
+        error: Error,
+    },
+}
+
+/// Says why everything has to be loaded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResyncCause {
+    /// The watch has begun.
+    Started,
+    /// The connection was lost and is back.
+    Reconnected,
+    /// More happened than the watcher took.
+    Overflow,
+    /// The server says that it can no longer tell what has changed.
+    Server,
+}
+
+/// What a store has in memory about a flag.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Peek<'f> {
+    /// The flag.
+    Hit(&'f Flag),
+    /// There is no such flag: no need to ask.
+    KnownAbsent,
+    /// Only the source of truth can tell.
+    Ask,
+}

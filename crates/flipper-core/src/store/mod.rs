@@ -1,0 +1,9 @@
+//! The contract between the client and the places where flags live: the vocabulary of it.
+
+mod change;
+mod page;
+mod version;
+
+pub use change::{Change, Listed, Peek, ResyncCause};
+pub use page::{Capabilities, CompareAndSet, Page, Watching};
+pub use version::{Expect, Version, Versioned};

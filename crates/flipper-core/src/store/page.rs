@@ -1,0 +1,71 @@
+//! What a store can do, and how much of it is asked for.
+
+/// Chooses a part of a listing.
+///
+/// Without limit and offset the listing is complete. Records that cannot be read count in both.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::Page;
+///
+/// assert_eq!(Page::ALL, Page { limit: None, offset: 0 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// How many records at the most; all if `None`.
+    pub limit: Option<usize>,
+    /// How many records to pass over first. Orders differ from store to store.
+    pub offset: usize,
+}
+
+impl Page {
+    /// Everything.
+    pub const ALL: Self = Self { limit: None, offset: 0 };
+}
+
+/// Says what a store can do, here and now: servers differ, and so do permissions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// How a `put` with an expectation is carried out.
+    pub conditional_put: CompareAndSet,
+    /// How a `delete` with an expectation is carried out.
+    pub conditional_delete: CompareAndSet,
+    /// How changes by others become known.
+    pub watch: Watching,
+    /// Whether reads are answered from memory.
+    pub local_reads: bool,
+}
+
+impl Capabilities {
+    /// Everything that the contract has.
+    pub const FULL: Self = Self {
+        conditional_put: CompareAndSet::Atomic,
+        conditional_delete: CompareAndSet::Atomic,
+        watch: Watching::Pushed,
+        local_reads: true,
+    };
+}
+
+/// Says how good an expectation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CompareAndSet {
+    /// Check and write are one: no write of anybody can be lost.
+    Atomic,
+    /// The store reads, checks and writes: a write by somebody else in between is lost.
+    BestEffort,
+}
+
+/// Says how changes by others become known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Watching {
+    /// The server tells.
+    Pushed,
+    /// The store asks again and again.
+    Polled,
+    /// They do not: whoever wants to know has to list.
+    Absent,
+}

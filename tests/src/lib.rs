@@ -1,0 +1,3 @@
+//! What the tests of several crates share, the fuzzers included.
+
+pub mod fuzz;

@@ -1,0 +1,5 @@
+//! The tests of the whole: one binary, a module per subject.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod peer;
+mod vectors;
