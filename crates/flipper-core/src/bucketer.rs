@@ -86,6 +86,8 @@ impl Bucketer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConsistentHash {
     pub(crate) percentage: Percentage,
+    /// How many buckets get the flag, if the percentage is fixed.
+    pub(crate) fixed_buckets: Option<u8>,
     /// Sorted by code point, each name once: the order in which they are hashed.
     pub(crate) keys: Box<[Key]>,
     /// What is stored among the names and is no text: it matches nothing, but limits what is hashed.
@@ -96,7 +98,7 @@ pub struct ConsistentHash {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Key {
     pub(crate) name: Text,
-    /// `["name", ` as it is hashed.
+    /// `, ["name", ` as it is hashed.
     pub(crate) prefix: Box<[u8]>,
 }
 
@@ -105,12 +107,17 @@ impl ConsistentHash {
         names.sort_unstable();
         names.dedup();
         let keys = names.into_iter().map(|name| {
-            let mut prefix = vec![b'['];
+            let mut prefix = b", [".to_vec();
             write_text(name.as_wtf8(), &mut prefix);
             prefix.extend_from_slice(b", ");
             Key { name, prefix: prefix.into() }
         });
-        Self { percentage, keys: keys.collect(), no_names: no_names.into() }
+        Self {
+            fixed_buckets: percentage.fixed_buckets(),
+            percentage,
+            keys: keys.collect(),
+            no_names: no_names.into(),
+        }
     }
 
     /// Whether only some attributes are hashed.

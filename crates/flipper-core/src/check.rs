@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::Operator;
+use crate::context::is_same;
 use crate::json::{Sink, Text, Value, write_text, write_value};
 
 /// Compares one variable of the context with a value.
@@ -34,7 +35,7 @@ impl Check {
 
     #[inline]
     pub(crate) fn is_about(&self, name: &str) -> bool {
-        self.variable.as_wtf8() == name.as_bytes()
+        is_same(self.variable.as_wtf8(), name.as_bytes())
     }
 
     /// Returns the operator, or `None` for one that this version does not know.

@@ -252,11 +252,16 @@ fn has_unreadable_int(value: &Value) -> bool {
 /// Splits a keyword as flipper-client does: `(variable, Some(symbol))` if `__` is in it exactly once, else all of it
 /// is the variable.
 pub(crate) fn split_keyword(keyword: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let find = |text: &[u8]| text.windows(2).position(|pair| pair == DELIMITER);
-    match find(keyword) {
-        Some(at) if find(&keyword[at + 2..]).is_none() => (&keyword[..at], Some(&keyword[at + 2..])),
+    match find_delimiter(keyword) {
+        Some(at) if find_delimiter(&keyword[at + 2..]).is_none() => {
+            (&keyword[..at], Some(&keyword[at + 2..]))
+        }
         _ => (keyword, None),
     }
+}
+
+pub(crate) fn find_delimiter(text: &[u8]) -> Option<usize> {
+    text.windows(DELIMITER.len()).position(|window| window == DELIMITER)
 }
 
 #[cfg(test)]

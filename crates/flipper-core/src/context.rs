@@ -51,7 +51,12 @@ impl<'a> Context<'a> {
 
     #[inline]
     pub(crate) fn find(&self, name: &str) -> Option<&'a Attribute<'a>> {
-        self.pairs.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.find_wtf8(name.as_bytes())
+    }
+
+    #[inline]
+    pub(crate) fn find_wtf8(&self, name: &[u8]) -> Option<&'a Attribute<'a>> {
+        self.pairs.iter().rev().find(|(known, _)| is_same(known.as_bytes(), name)).map(|(_, value)| value)
     }
 
     /// Whether a later pair has the same name, so that this one does not count.
@@ -59,6 +64,24 @@ impl<'a> Context<'a> {
     pub(crate) fn is_shadowed(&self, at: usize) -> bool {
         let name = self.pairs[at].0;
         self.pairs[at + 1..].iter().any(|(later, _)| *later == name)
+    }
+}
+
+/// Compares names. They are short, and a call to `memcmp` costs more than the comparison.
+#[inline]
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    fn ends<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+        text.first_chunk().zip(text.last_chunk())
+    }
+    if a.len() != b.len() {
+        return false;
+    }
+    match a.len() {
+        // Two pieces that may overlap.
+        4..8 => ends::<4>(a) == ends::<4>(b),
+        8..=16 => ends::<8>(a) == ends::<8>(b),
+        0..4 => a.iter().zip(b).all(|(a, b)| a == b),
+        _ => a == b,
     }
 }
 

@@ -112,6 +112,14 @@ impl Percentage {
         self.value_at(now).map(buckets_in)
     }
 
+    /// How many buckets get the flag at any time, if the share does not move.
+    pub(crate) fn fixed_buckets(&self) -> Option<u8> {
+        match self.0 {
+            Share::Fixed(share) => Some(buckets_in(share)),
+            Share::Ramp(_) | Share::Unknown(_) => None,
+        }
+    }
+
     /// Whether the share moves with time, so that an evaluation needs the clock.
     pub(crate) fn is_ramp(&self) -> bool {
         matches!(self.0, Share::Ramp(_))
@@ -202,15 +210,20 @@ fn legal(share: f64, what: &str) -> Result<f64> {
     }
 }
 
-/// Whether a bucket of consistent hashing is part of a share.
-#[inline]
-pub(crate) fn is_in(bucket: u8, share: f64) -> bool {
-    share != 0.0 && f64::from(bucket) / 100.0 <= share
-}
+/// The least share that each bucket is part of: the bucket's number divided by 100, in doubles.
+const LEAST_SHARES: [f64; 100] = {
+    let mut shares = [0.0; 100];
+    let mut bucket = 0;
+    while bucket < 100 {
+        shares[bucket] = bucket as f64 / 100.0;
+        bucket += 1;
+    }
+    shares
+};
 
-/// How many of the 100 buckets are part of a share.
+/// How many of the 100 buckets are part of a share: the first so many.
 pub(crate) fn buckets_in(share: f64) -> u8 {
-    (0..100).filter(|bucket| is_in(*bucket, share)).count() as u8
+    if share == 0.0 { 0 } else { LEAST_SHARES.partition_point(|least| *least <= share) as u8 }
 }
 
 /// Python's `datetime` is in the years 1 to 9999.

@@ -92,7 +92,7 @@ fn made_up_flags_are_answered_as_by_flipper_client_1_3_2() {
     assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
     println!("{} flags: {unreadable} unreadable, {raised} raised, {on} on", cases.len());
     // Else the generator has gone astray.
-    assert!(unreadable * 10 < cases.len() * 4 && raised * 100 > cases.len() && on * 10 > cases.len());
+    assert!(unreadable * 2 < cases.len() && raised * 100 > cases.len() && on * 10 > cases.len());
 }
 
 fn compare(case: &Case, answer: &Json) -> Result<(), String> {

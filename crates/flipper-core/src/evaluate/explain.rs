@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Decision, Evaluation, Evaluator, Reason, Semantics, compare, hash};
+use crate::json::into_string;
 use crate::percentage::Share;
 use crate::{Attribute, Bucketer, Check, Context, Flag, Freshness, Timestamp};
 
@@ -132,7 +133,7 @@ fn json_of(attribute: &Attribute<'_>) -> String {
     if hash::write_attribute(attribute, 0, &mut out).is_err() {
         return "(nested too deep to show)".to_owned();
     }
-    String::from_utf8_lossy(&out).into_owned()
+    into_string(out)
 }
 
 fn trace_bucketer(
@@ -162,7 +163,7 @@ fn trace_bucketer(
             trace.type_name = "ConsistentHashPercentageBucketer".into();
             let mut text = Vec::new();
             if hash::write_pairs(hash, context, frozen.semantics, &mut text).is_ok() {
-                trace.hashed = Some(String::from_utf8_lossy(&text).into_owned());
+                trace.hashed = Some(into_string(text));
             }
             let bucket = hash::bucket(hash, context, frozen.semantics).ok();
             trace.score = bucket.map(|bucket| f64::from(bucket) / 100.0);

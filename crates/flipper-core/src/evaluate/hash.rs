@@ -32,46 +32,46 @@ pub(crate) fn write_pairs(
 ) -> Result<(), TooDeep> {
     // flipper-client takes an argument of this name for itself.
     let dropped = |name: &[u8]| semantics == Semantics::FlipperClient && name == b"randomizer";
-    let mut count = 0;
-    out.put(b"[");
+    let mut is_first = true;
     if hash.is_limited() {
         for key in &hash.keys {
-            let found = context.pairs.iter().rev().find(|(name, _)| name.as_bytes() == key.name.as_wtf8());
-            if let Some((name, value)) = found
-                && !dropped(name.as_bytes())
-            {
-                separate(count, out);
-                out.put(&key.prefix);
-                write_attribute(value, 0, out)?;
-                out.put(b"]");
-                count += 1;
+            let Some(value) = context.find_wtf8(key.name.as_wtf8()) else { continue };
+            if dropped(key.name.as_wtf8()) {
+                continue;
             }
+            // The prefix is that of a later pair; the first one has a bracket in place of the separator.
+            if std::mem::take(&mut is_first) {
+                out.put(b"[");
+                out.put(&key.prefix[2..]);
+            } else {
+                out.put(&key.prefix);
+            }
+            write_attribute(value, 0, out)?;
+            out.put(b"]");
         }
     } else {
         // Sorts without memory: each round takes the smallest name above the last one. Contexts are small.
         let mut last: Option<&str> = None;
         loop {
             let above = context.pairs.iter().filter(|(name, _)| last.is_none_or(|last| *name > last));
-            // Of equal names `max_by` would give the last one and `min_by` the first; the last one counts.
+            // Of equal names the last one counts, which comes first in reverse.
             let Some((name, value)) = above.rev().min_by(|(a, _), (b, _)| a.cmp(b)) else { break };
             last = Some(name);
             if dropped(name.as_bytes()) {
                 continue;
             }
-            separate(count, out);
-            out.put(b"[");
+            out.put(if std::mem::take(&mut is_first) { b"[[".as_slice() } else { b", [".as_slice() });
             write_text(name.as_bytes(), out);
             out.put(b", ");
             write_attribute(value, 0, out)?;
             out.put(b"]");
-            count += 1;
         }
     }
-    out.put(b"]");
+    out.put(if is_first { b"[]".as_slice() } else { b"]".as_slice() });
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn write_attribute(
     value: &Attribute<'_>,
     depth: usize,
@@ -113,11 +113,12 @@ fn write_rare(value: &Attribute<'_>, depth: usize, out: &mut impl Sink) -> Resul
 /// Hashes what is put into it, without memory of its own.
 struct Sha1Sink {
     state: [u32; 5],
-    block: [u8; 64],
+    /// One block, in the form in which `compress` takes blocks: a copy here costs a tenth of the hash.
+    block: [[u8; 64]; 1],
     /// Bytes in the block.
     filled: usize,
-    /// Bytes in all blocks.
-    len: u64,
+    /// Bytes in the blocks before.
+    hashed: u64,
 }
 
 impl Sha1Sink {
@@ -125,36 +126,42 @@ impl Sha1Sink {
     fn new() -> Self {
         Self {
             state: [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0],
-            block: [0; 64],
+            block: [[0; 64]],
             filled: 0,
-            len: 0,
+            hashed: 0,
         }
     }
 
     #[inline]
-    fn bucket(mut self) -> u8 {
-        let bits = self.len * 8;
-        self.block[self.filled] = 0x80;
-        self.block[self.filled + 1..].fill(0);
-        if self.filled >= 56 {
-            compress(&mut self.state, &[self.block]);
-            self.block.fill(0);
+    fn bucket(&mut self) -> u8 {
+        let bits = (self.hashed + self.filled as u64) * 8;
+        self.block[0][self.filled] = 0x80;
+        if self.hashed > 0 {
+            // The rest of the block is still that of an earlier one.
+            self.block[0][self.filled + 1..].fill(0);
         }
-        self.block[56..].copy_from_slice(&bits.to_be_bytes());
-        compress(&mut self.state, &[self.block]);
-        // 2^32 is 96 modulo 100, so the words are digits to the base 96. The sum stays below 2^59.
-        (self.state.iter().fold(0_u64, |sum, word| sum * 96 + u64::from(*word)) % 100) as u8
+        if self.filled >= 56 {
+            compress(&mut self.state, &self.block);
+            self.block[0].fill(0);
+        }
+        self.block[0][56..].copy_from_slice(&bits.to_be_bytes());
+        compress(&mut self.state, &self.block);
+        // 2^32 is 96 modulo 100, so the words are digits to the base 96. The sum stays below 2^59, and its terms do not
+        // wait for one another.
+        let [a, b, c, d, e] = self.state.map(u64::from);
+        ((a * 96_u64.pow(4) + b * 96_u64.pow(3) + (c * 96_u64.pow(2) + d * 96) + e) % 100) as u8
     }
 
     #[inline(never)]
     fn put_across(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(64 - self.filled));
-            self.block[self.filled..self.filled + now.len()].copy_from_slice(now);
+            self.block[0][self.filled..self.filled + now.len()].copy_from_slice(now);
             self.filled += now.len();
             if self.filled == 64 {
-                compress(&mut self.state, &[self.block]);
+                compress(&mut self.state, &self.block);
                 self.filled = 0;
+                self.hashed += 64;
             }
             bytes = later;
         }
@@ -164,13 +171,32 @@ impl Sha1Sink {
 impl Sink for Sha1Sink {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
-        self.len += bytes.len() as u64;
-        if self.filled + bytes.len() < 64 {
-            self.block[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
-            self.filled += bytes.len();
+        let end = self.filled + bytes.len();
+        if end < 64 {
+            copy_short(&mut self.block[0][self.filled..end], bytes);
+            self.filled = end;
         } else {
             self.put_across(bytes);
         }
+    }
+}
+
+/// Copies slices of the same length, short ones without a call: as two pieces that may overlap.
+#[inline]
+fn copy_short(to: &mut [u8], from: &[u8]) {
+    fn ends<const N: usize>(to: &mut [u8], from: &[u8]) -> Option<()> {
+        *to.first_chunk_mut::<N>()? = *from.first_chunk()?;
+        *to.last_chunk_mut::<N>()? = *from.last_chunk()?;
+        Some(())
+    }
+    let copied = match from.len() {
+        2..4 => ends::<2>(to, from),
+        4..8 => ends::<4>(to, from),
+        8..=16 => ends::<8>(to, from),
+        _ => None,
+    };
+    if copied.is_none() {
+        to.copy_from_slice(from);
     }
 }
 

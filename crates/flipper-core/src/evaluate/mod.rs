@@ -9,6 +9,8 @@ pub use explain::{BucketTrace, CheckOutcome, CheckTrace, ConditionTrace, Explana
 
 use compare::NotComparable;
 
+use crate::json::TooDeep;
+use crate::percentage::buckets_in;
 use crate::{Bucketer, Clock, Context, Flag, Freshness, Percentage, Random, SystemClock, ThreadRandom};
 
 /// Chooses between what is documented and what flipper-client does, where the two differ.
@@ -43,19 +45,20 @@ pub enum Reason {
     Enabled,
     /// Every check that the context is about has passed: on.
     ConditionsMet,
-    /// A check has failed: off. Conditions count from 0, and so do the checks of a condition.
+    /// A check has failed: off. Conditions count from 0, and so do the checks of a condition; from 65,535 on, they are
+    /// all 65,535.
     CheckFailed {
         /// Which condition.
-        condition: u32,
+        condition: u16,
         /// Which of its checks.
-        check: u32,
+        check: u16,
     },
     /// A check compares what cannot be compared, such as a number with a text: off.
     NotComparable {
         /// Which condition.
-        condition: u32,
+        condition: u16,
         /// Which of its checks.
-        check: u32,
+        check: u16,
     },
     /// The bucketer has let the context in: on.
     InBucket,
@@ -78,7 +81,7 @@ pub struct Evaluation {
     pub freshness: Freshness,
 }
 
-/// What the rules of a flag say, before a default fills in where they say nothing.
+/// What the rules of a flag say, before a default fills in where they say nothing. It fits into a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// `None`: the answer depends on what this version does not know.
@@ -86,8 +89,19 @@ pub(crate) struct Decision {
     pub(crate) reason: Reason,
 }
 
+/// A place in a list, as a reason gives it.
+fn number(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(u16::MAX)
+}
+
 const fn decide(value: bool, reason: Reason) -> Decision {
     Decision { value: Some(value), reason }
+}
+
+/// Without a branch: who is in is as good as random, and a wrong guess of the processor costs as much as the rest.
+#[inline]
+fn in_or_out(is_in: bool) -> Decision {
+    decide(is_in, if is_in { Reason::InBucket } else { Reason::OutOfBucket })
 }
 
 const UNSUPPORTED: Decision = Decision { value: None, reason: Reason::Unsupported };
@@ -198,7 +212,8 @@ impl<'e> Evaluator<'e> {
                         is_unknown = true;
                         continue;
                     };
-                    let (condition, operand, check) = (condition_at as u32, check.operand(), check_at as u32);
+                    let operand = check.operand();
+                    let (condition, check) = (number(condition_at), number(check_at));
                     match compare::test(operator, given, operand) {
                         Ok(true) => {}
                         Ok(false) => return Some(decide(false, Reason::CheckFailed { condition, check })),
@@ -222,35 +237,35 @@ impl<'e> Evaluator<'e> {
 
     #[inline(never)]
     fn decide_by_bucketer(&self, bucketer: &Bucketer, context: Context<'_>) -> Decision {
-        let decided = match bucketer {
-            Bucketer::NoOp => Some(true),
+        match bucketer {
+            Bucketer::NoOp => in_or_out(true),
             Bucketer::Percentage(percentage) => self.decide_by_chance(percentage, context),
-            Bucketer::ConsistentHash(hash) => match self.share(&hash.percentage) {
-                Some(0.0) => Some(false),
-                Some(share) => hash::bucket(hash, context, self.semantics)
-                    .ok()
-                    .map(|bucket| crate::percentage::is_in(bucket, share)),
-                None => None,
-            },
-            Bucketer::Unknown(_) => None,
-        };
-        match decided {
-            Some(true) => decide(true, Reason::InBucket),
-            Some(false) => decide(false, Reason::OutOfBucket),
-            None => UNSUPPORTED,
+            Bucketer::ConsistentHash(hash) => {
+                let buckets = hash.fixed_buckets.or_else(|| self.share(&hash.percentage).map(buckets_in));
+                match buckets {
+                    None => UNSUPPORTED,
+                    // Nobody is nobody, even where the attributes cannot be hashed.
+                    Some(0) => in_or_out(false),
+                    Some(buckets) => match hash::bucket(hash, context, self.semantics) {
+                        Ok(bucket) => in_or_out(bucket < buckets),
+                        Err(TooDeep) => UNSUPPORTED,
+                    },
+                }
+            }
+            Bucketer::Unknown(_) => UNSUPPORTED,
         }
     }
 
-    fn decide_by_chance(&self, percentage: &Percentage, context: Context<'_>) -> Option<bool> {
-        let share = self.share(percentage)?;
-        if share == 0.0 {
-            return Some(false);
-        }
-        if self.semantics == Semantics::FlipperClient && context.find("randomizer").is_some() {
+    fn decide_by_chance(&self, percentage: &Percentage, context: Context<'_>) -> Decision {
+        match self.share(percentage) {
+            None => UNSUPPORTED,
+            Some(0.0) => in_or_out(false),
             // flipper-client takes the attribute for its source of randomness, and fails to call it.
-            return None;
+            Some(_) if self.semantics == Semantics::FlipperClient && context.find("randomizer").is_some() => {
+                UNSUPPORTED
+            }
+            Some(share) => in_or_out(self.random.draw() <= share),
         }
-        Some(self.random.draw() <= share)
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 
 use super::explain::{on_or_off, ramp_of};
 use super::{Evaluator, Reason, Semantics, hash};
-use crate::percentage::is_in;
+use crate::percentage::buckets_in;
 use crate::{Bucketer, Context, Flag, Timestamp};
 
 /// Tells, in sentences, where flipper-client's answer differs from ours; `at` is the time and the number drawn.
@@ -54,7 +54,7 @@ fn answer_of_1_2_3(
         Bucketer::Percentage(_) => Some(share != 0.0 && drawn <= share),
         Bucketer::ConsistentHash(hash) => {
             let bucket = hash::bucket(hash, context, Semantics::FlipperClient).ok()?;
-            Some(is_in(bucket, share))
+            Some(bucket < buckets_in(share))
         }
         _ => None,
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde_json::Map;
 
 use super::{Flag, read};
-use crate::json::{Document, Kind, Node, Object, Text, Value, write_text, write_value};
+use crate::json::{Document, Kind, Node, Object, Text, Value, into_string, separate, write_text};
 use crate::{Bucketer, Condition, Error, ErrorKind, Result};
 
 impl Flag {
@@ -55,10 +55,10 @@ impl Flag {
             let stored = match fields.client_data {
                 Some(object) if object.kind() == Kind::Object => object,
                 Some(falsy) if falsy.is_falsy() => {
-                    return Ok(vec![(falsy.span(), text_of(&Value::Object(data.clone())))]);
+                    return Ok(vec![(falsy.span(), Value::Object(data.clone()).to_json())]);
                 }
                 None => {
-                    let member = format!("\"client_data\": {}", text_of(&Value::Object(data.clone())));
+                    let member = format!("\"client_data\": {}", Value::Object(data.clone()).to_json());
                     return Ok(vec![append(fields.meta, &[member])]);
                 }
                 Some(other) => {
@@ -73,8 +73,8 @@ impl Flag {
             for (key, value) in data.iter() {
                 let known = stored.members().filter(|(name, _)| *name.string() == *key.as_wtf8()).last();
                 match known {
-                    Some((_, old)) => edits.push((old.span(), text_of(value))),
-                    None => added.push(format!("{}: {}", quoted(key), text_of(value))),
+                    Some((_, old)) => edits.push((old.span(), value.to_json())),
+                    None => added.push(format!("{}: {}", quoted(key), value.to_json())),
                 }
             }
             if !added.is_empty() {
@@ -120,7 +120,7 @@ impl Flag {
     pub fn set_bucketer(&mut self, bucketer: &Bucketer) -> Result<()> {
         let mut text = Vec::new();
         bucketer.write(&mut text);
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = into_string(text);
         self.splice(|fields| Ok(vec![replace_or_append(fields.bucketer, fields.meta, "bucketer", text)]))
     }
 
@@ -170,25 +170,17 @@ fn replace_or_append(
     }
 }
 
-fn text_of(value: &Value) -> String {
-    let mut text = Vec::new();
-    write_value(value, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 fn quoted(key: &Text) -> String {
     let mut text = Vec::new();
     write_text(key.as_wtf8(), &mut text);
-    String::from_utf8_lossy(&text).into_owned()
+    into_string(text)
 }
 
 fn conditions_text(conditions: &[&Condition]) -> String {
     let mut text = Vec::new();
     for (at, condition) in conditions.iter().enumerate() {
-        if at > 0 {
-            text.extend_from_slice(b", ");
-        }
+        separate(at, &mut text);
         condition.write(&mut text);
     }
-    String::from_utf8_lossy(&text).into_owned()
+    into_string(text)
 }

@@ -75,7 +75,7 @@ impl Flag {
         json::write_int(created.as_secs(), &mut text);
         text.extend_from_slice(b", \"conditions\": [], \"bucketer\": {\"type\": \"NoOpBucketer\"}}}");
         let rules = Rules { is_enabled: false, conditions: Box::default(), bucketer: Bucketer::NoOp };
-        Self { name: name.as_str().into(), text: String::from_utf8_lossy(&text).into(), rules }
+        Self { name: name.as_str().into(), text: json::into_string(text).into(), rules }
     }
 
     /// Reads a stored flag under the name that is in it.

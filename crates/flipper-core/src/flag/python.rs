@@ -1,7 +1,9 @@
 //! What flipper-client makes of a record.
 
 use super::{Flag, read};
-use crate::json::{self, Document, Kind, Node, Ordered, Sink, Text, Value, write_int, write_value};
+use crate::json::{
+    self, Document, Kind, Node, Ordered, Sink, Text, Value, into_string, write_int, write_value,
+};
 use crate::{Error, ErrorKind, Result, Timestamp};
 
 impl Flag {
@@ -62,7 +64,7 @@ impl Flag {
         out.put(b"], \"bucketer\": ");
         write_bucketer(fields.bucketer.filter(|bucketer| bucketer.kind() != Kind::Null), now, &mut out)?;
         out.put(b"}}");
-        Ok(String::from_utf8_lossy(&out).into_owned())
+        Ok(into_string(out))
     }
 }
 
@@ -166,19 +168,19 @@ fn write_whitelist(node: Option<Node<'_>>, out: &mut impl Sink) -> Result<()> {
                         return Err(refused(node));
                     }
                     let value = Value::from_node(name);
-                    names.insert(value.to_string(), value);
+                    names.insert(value.to_json(), value);
                 }
             }
             Kind::Object => {
                 for (key, _) in node.members() {
                     let value = Value::String(Text::from_wtf8(key.string()));
-                    names.insert(value.to_string(), value);
+                    names.insert(value.to_json(), value);
                 }
             }
             Kind::Plain | Kind::Escaped => {
                 for character in read::characters(&node.string()) {
                     let value = Value::String(character);
-                    names.insert(value.to_string(), value);
+                    names.insert(value.to_json(), value);
                 }
             }
             _ => return Err(refused(node)),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Flag, Rules};
 use crate::bucketer::ConsistentHash;
 use crate::check::Symbol;
-use crate::condition::split_keyword;
+use crate::condition::{DELIMITER, find_delimiter, split_keyword};
 use crate::json::{Document, Kind, Node, Ordered, Text, Value, show, wtf8_lossy};
 use crate::percentage::{Ramp, Share};
 use crate::{Bucketer, Check, Condition, Error, FlagName, Operator, Percentage, Result, Timestamp};
@@ -87,7 +87,8 @@ impl<'d> Fields<'d> {
         match self.conditions {
             None => Ok(Box::default()),
             Some(list) if list.kind() == Kind::Array => {
-                list.elements().enumerate().map(|(at, node)| read_condition(node, at)).collect()
+                let mut scratch = Ordered::with_capacity(4);
+                list.elements().enumerate().map(|(at, node)| read_condition(node, at, &mut scratch)).collect()
             }
             // Python iterates over these too, and finds nothing.
             Some(empty) if empty.is_falsy() && (empty.is_string() || empty.kind() == Kind::Object) => {
@@ -105,68 +106,109 @@ fn missing(path: &str) -> Error {
     Error::corrupt(format!("`{path}` is missing"))
 }
 
-fn read_condition(node: Node<'_>, at: usize) -> Result<Condition> {
+/// The checks of a condition while they are read: variable and operator, and where the value is.
+type Checks<'d> = Ordered<(Cow<'d, [u8]>, OperatorKey<'d>), Node<'d>>;
+
+fn read_condition<'d>(node: Node<'d>, at: usize, scratch: &mut Checks<'d>) -> Result<Condition> {
     let wrong = |what: String| Error::corrupt(format!("`meta.conditions[{at}]`: {what}"));
     if node.kind() != Kind::Object {
         return Err(wrong(format!("a condition is an object of checks, not {}", node.type_name())));
     }
-    // flipper-client joins variable and operator to one keyword and splits it again. Equal keywords collapse to the
-    // last value, and the key under which a check is stored does not matter.
-    // An operator that is no text cannot be joined, and is kept apart.
-    let mut keywords: Ordered<(Cow<'_, [u8]>, Option<&str>), (Node<'_>, Option<Node<'_>>)> =
-        Ordered::with_capacity(2);
-    for (key, checks) in node.dict() {
-        if checks.kind() != Kind::Array
-            && !(checks.is_falsy() && (checks.is_string() || checks.kind() == Kind::Object))
-        {
-            return Err(wrong(format!("{} is a list of checks, not {}", show(&key), checks.type_name())));
-        }
-        for check in checks.elements() {
-            let part = |name: &str| {
-                check.get(name).ok_or_else(|| wrong(format!("a check of {} has no `{name}`", show(&key))))
-            };
-            if check.kind() != Kind::Object {
-                return Err(wrong(format!(
-                    "a check of {} is an object, not {}",
-                    show(&key),
-                    check.type_name()
-                )));
+    let mut members = node.members();
+    match (members.next(), members.next()) {
+        (Some((key, list)), None) => read_checks(&key.string(), list, scratch).map_err(wrong)?,
+        _ => {
+            for (key, list) in node.dict() {
+                read_checks(&key, list, scratch).map_err(wrong)?;
             }
-            let (variable, value, operator) = (part("variable")?, part("value")?, part("operator")?);
-            if !variable.is_string() {
-                return Err(wrong(format!("a variable is a text, not {}", variable.type_name())));
-            }
-            let mut keyword = variable.string();
-            let mut foreign = None;
-            if operator.is_string() {
-                keyword.to_mut().extend_from_slice(b"__");
-                keyword.to_mut().extend_from_slice(&operator.string());
-            } else if operator.kind() != Kind::Null {
-                foreign = Some(operator);
-            }
-            keywords.insert((keyword, foreign.map(Node::raw)), (value, foreign));
         }
     }
-    let checks = keywords.into_entries().into_iter().map(|((keyword, _), (value, foreign))| {
-        let (variable, symbol) = match foreign {
-            Some(operator) => (&*keyword, Symbol::Unknown(Value::from_node(operator))),
-            None => match split_keyword(&keyword) {
-                (variable, None) => (variable, Symbol::Known(Operator::Eq)),
-                (variable, Some(symbol)) => {
-                    let known = str::from_utf8(symbol).ok().and_then(Operator::from_symbol);
-                    (
-                        variable,
-                        known.map_or_else(
-                            || Symbol::Unknown(Value::String(Text::from_wtf8(symbol))),
-                            Symbol::Known,
-                        ),
-                    )
-                }
-            },
+    let checks = scratch.drain().map(|((variable, operator), value)| {
+        let symbol = match operator {
+            OperatorKey::Known(operator) => Symbol::Known(operator),
+            OperatorKey::Unknown(symbol) => Symbol::Unknown(Value::String(Text::from_wtf8(symbol))),
+            OperatorKey::NoText(json) => Symbol::Unknown(Value::parse(json).unwrap_or_default()),
         };
         Check::from_parts(Text::from_wtf8(variable), symbol, Value::from_node(value))
     });
     Ok(Condition::from_checks(checks.collect()))
+}
+
+/// The operator of a check, to tell whether two checks of a condition are the same but for their value.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum OperatorKey<'d> {
+    Known(Operator),
+    Unknown(Vec<u8>),
+    /// Something else than a text or null, as JSON.
+    NoText(&'d str),
+}
+
+/// Reads the checks that stand under one key of a condition. The key itself does not matter: flipper-client regroups
+/// the checks by their variables. Of checks that are the same but for their value, it keeps the last value at the
+/// first place.
+fn read_checks<'d>(key: &[u8], list: Node<'d>, checks: &mut Checks<'d>) -> Result<(), String> {
+    // Python iterates over an empty text or object too, and finds nothing.
+    if list.kind() != Kind::Array && !(list.is_falsy() && (list.is_string() || list.kind() == Kind::Object)) {
+        return Err(format!("{} is a list of checks, not {}", show(key), list.type_name()));
+    }
+    for check in list.elements() {
+        if check.kind() != Kind::Object {
+            return Err(format!("a check of {} is an object, not {}", show(key), check.type_name()));
+        }
+        let (mut variable, mut value, mut operator) = (None, None, None);
+        for (name, part) in check.members() {
+            match &*name.string() {
+                b"variable" => variable = Some(part),
+                b"value" => value = Some(part),
+                b"operator" => operator = Some(part),
+                _ => {}
+            }
+        }
+        let missing = |name: &str| format!("a check of {} has no `{name}`", show(key));
+        let variable = variable.ok_or_else(|| missing("variable"))?;
+        let value = value.ok_or_else(|| missing("value"))?;
+        let operator = operator.ok_or_else(|| missing("operator"))?;
+        if !variable.is_string() {
+            return Err(format!("a variable is a text, not {}", variable.type_name()));
+        }
+        checks.insert(interpret(variable.string(), operator), value);
+    }
+    Ok(())
+}
+
+/// Reads variable and operator as flipper-client does: joined by `__`, and split again at the only `__` in it.
+fn interpret<'d>(variable: Cow<'d, [u8]>, operator: Node<'d>) -> (Cow<'d, [u8]>, OperatorKey<'d>) {
+    let symbol = match operator.kind() {
+        Kind::Null => None,
+        _ if operator.is_string() => Some(operator.string()),
+        _ => return (variable, OperatorKey::NoText(operator.raw())),
+    };
+    if find_delimiter(&variable).is_none() {
+        // Almost always the halves come back as they were.
+        match symbol.as_deref().map(known_operator) {
+            None => return (variable, OperatorKey::Known(Operator::Eq)),
+            Some(Some(operator)) if !variable.ends_with(b"_") => {
+                return (variable, OperatorKey::Known(operator));
+            }
+            _ => {}
+        }
+    }
+    let mut keyword = variable.into_owned();
+    if let Some(symbol) = symbol {
+        keyword.extend_from_slice(DELIMITER);
+        keyword.extend_from_slice(&symbol);
+    }
+    match split_keyword(&keyword) {
+        (_, None) => (keyword.into(), OperatorKey::Known(Operator::Eq)),
+        (variable, Some(symbol)) => {
+            let unknown = || OperatorKey::Unknown(symbol.to_vec());
+            (variable.to_vec().into(), known_operator(symbol).map_or_else(unknown, OperatorKey::Known))
+        }
+    }
+}
+
+fn known_operator(symbol: &[u8]) -> Option<Operator> {
+    str::from_utf8(symbol).ok().and_then(Operator::from_symbol)
 }
 
 /// Reads a bucketer; what is not understood is `Unknown`, never an error: the record may be a newer writer's.

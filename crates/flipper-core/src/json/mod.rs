@@ -38,7 +38,8 @@ pub(crate) use ordered::Ordered;
 pub(crate) use tape::{Document, Kind, Node, show};
 pub(crate) use text::{CodePoints, wtf8_lossy};
 pub(crate) use write::{
-    Sink, TooDeep, separate, write_bool, write_float, write_int, write_serde, write_text, write_value,
+    Sink, TooDeep, into_string, separate, write_bool, write_float, write_int, write_serde, write_text,
+    write_value,
 };
 
 /// The most bytes that one record may have: 16 MiB. A longer one is an error, not an allocation.

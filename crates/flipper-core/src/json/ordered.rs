@@ -59,6 +59,12 @@ impl<K: Eq + Hash + Clone, V> Ordered<K, V> {
     pub(crate) fn into_entries(self) -> Vec<(K, V)> {
         self.entries
     }
+
+    /// Empties the map, to be filled again without a new allocation.
+    pub(crate) fn drain(&mut self) -> std::vec::Drain<'_, (K, V)> {
+        self.index = None;
+        self.entries.drain(..)
+    }
 }
 
 #[cfg(test)]

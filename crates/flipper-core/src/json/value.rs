@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BigInt, Document, Kind, Node, Text, write_value};
+use super::{BigInt, Document, Kind, Node, Text, into_string, write_value};
 use crate::Result;
 
 /// Holds any value of Python's JSON dialect.
@@ -89,6 +89,15 @@ impl Value {
         }
     }
 
+    /// Returns the value as Python's `json.dumps` prints it: ASCII, with `", "` and `": "` as separators.
+    ///
+    /// `Display` prints the same.
+    pub fn to_json(&self) -> String {
+        let mut out = Vec::with_capacity(128);
+        write_value(self, &mut out);
+        into_string(out)
+    }
+
     /// Names the type, for messages.
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
@@ -121,9 +130,7 @@ impl PartialEq for Value {
 impl fmt::Display for Value {
     /// Prints the value as Python's `json.dumps` does.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = Vec::new();
-        write_value(self, &mut out);
-        f.write_str(&String::from_utf8_lossy(&out))
+        f.write_str(&self.to_json())
     }
 }
 

@@ -15,6 +15,11 @@ impl Sink for Vec<u8> {
     }
 }
 
+/// What has been written is ASCII.
+pub(crate) fn into_string(written: Vec<u8>) -> String {
+    String::from_utf8(written).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
 pub(crate) fn write_value(value: &Value, out: &mut impl Sink) {
     match value {
         Value::Null => out.put(b"null"),
