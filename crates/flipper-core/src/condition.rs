@@ -83,11 +83,20 @@ impl Condition {
     }
 
     /// The reader's: what is stored may be what the builder would refuse.
+    ///
+    /// Checks of the same variable go together, at the place of the first, because that is how they are stored.
     pub(crate) fn from_checks(checks: Vec<Check>) -> Self {
-        Self { checks: checks.into() }
+        if checks.len() < 3 {
+            return Self { checks: checks.into() };
+        }
+        let mut variables: Ordered<Text, Vec<Check>> = Ordered::with_capacity(checks.len());
+        for check in checks {
+            variables.entry_or_default(check.variable().clone()).push(check);
+        }
+        Self { checks: variables.into_entries().into_iter().flat_map(|(_, checks)| checks).collect() }
     }
 
-    /// Returns the checks in order.
+    /// Returns the checks, those of the same variable together.
     #[inline]
     pub fn checks(&self) -> &[Check] {
         &self.checks
@@ -95,16 +104,12 @@ impl Condition {
 
     /// Writes the condition as flipper-client stores it: variable to list of checks.
     pub(crate) fn write(&self, out: &mut impl Sink) {
-        let mut variables: Ordered<&Text, Vec<&Check>> = Ordered::with_capacity(self.checks.len());
-        for check in &self.checks {
-            variables.entry_or_default(check.variable()).push(check);
-        }
         out.put(b"{");
-        for (at, (variable, checks)) in variables.into_entries().into_iter().enumerate() {
+        for (at, checks) in self.checks.chunk_by(|a, b| a.variable() == b.variable()).enumerate() {
             separate(at, out);
-            write_text(variable.as_wtf8(), out);
+            write_text(checks[0].variable().as_wtf8(), out);
             out.put(b": [");
-            for (at, check) in checks.into_iter().enumerate() {
+            for (at, check) in checks.iter().enumerate() {
                 separate(at, out);
                 check.write(out);
             }
@@ -198,7 +203,7 @@ impl ConditionBuilder {
             None if self.checks.is_empty() => Err(Error::invalid(
                 "a condition needs at least one check: an empty one is never about anything",
             )),
-            None => Ok(Condition { checks: self.checks.into() }),
+            None => Ok(Condition::from_checks(self.checks)),
         }
     }
 

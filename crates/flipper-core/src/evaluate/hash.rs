@@ -148,8 +148,9 @@ impl Sha1Sink {
         compress(&mut self.state, &self.block);
         // 2^32 is 96 modulo 100, so the words are digits to the base 96. The sum stays below 2^59, and its terms do not
         // wait for one another.
-        let [a, b, c, d, e] = self.state.map(u64::from);
-        ((a * 96_u64.pow(4) + b * 96_u64.pow(3) + (c * 96_u64.pow(2) + d * 96) + e) % 100) as u8
+        const POWERS: [u64; 5] = [96 * 96 * 96 * 96, 96 * 96 * 96, 96 * 96, 96, 1];
+        let terms = std::array::from_fn::<u64, 5, _>(|at| u64::from(self.state[at]) * POWERS[at]);
+        (terms.iter().sum::<u64>() % 100) as u8
     }
 
     #[inline(never)]
