@@ -1,3 +1,8 @@
 //! What the tests of several crates share, the fuzzers included.
 
 pub mod fuzz;
+
+/// The code in the README, which has to compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,0 +1,1 @@
+//! The examples of flipper. Each is a program of its own: `cargo run --example quickstart`.
