@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     let start = Timestamp::from_secs(1_700_000_000);
     let ramp = Percentage::linear_ramp(0.2, 0.8, Duration::from_mins(30), start)?;
     let mut flag = Flag::new(FlagName::new("SEARCH_ROLLOUT")?, start);
-    flag.set_enabled(true);
+    flag.set_enabled(true)?;
     flag.set_bucketer(&Bucketer::consistent_hash(ramp.clone(), ["user_id"]))?;
 
     println!("A ramp from 20 % to 80 % in 30 minutes, and how many of {USERS} users get the flag:\n");

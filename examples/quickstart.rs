@@ -44,7 +44,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     println!("An edit changes what it is about, and nothing else:\n");
     let mut flag = read(&folder, "OLD_MENU")?;
     println!("  before  {}", flag.as_json());
-    flag.set_enabled(true);
+    flag.set_enabled(true)?;
     println!("  after   {}", flag.as_json());
     Ok(())
 }

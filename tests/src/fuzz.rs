@@ -31,7 +31,7 @@ pub fn stored_bytes(data: &[u8]) {
 
     let before = flag.clone();
     let was_on = flag.is_switched_on();
-    flag.set_enabled(!was_on);
+    assert!(flag.set_enabled(!was_on).is_ok());
     assert_eq!(flag.is_switched_on(), !was_on);
     let condition = Condition::builder().gt("added", 1).build();
     let condition = condition.unwrap_or_else(|error| unreachable!("{error}"));

@@ -14,7 +14,7 @@ fn created() -> Flag {
 
 fn enabled() -> Flag {
     let mut flag = created();
-    flag.set_enabled(true);
+    flag.set_enabled(true).unwrap();
     flag
 }
 
@@ -27,9 +27,9 @@ fn share_on(flag: &Flag, context: &Context<'_>) -> f64 {
 fn quickstart_create_enable_check() {
     let mut flag = created();
     assert!(!flag.is_enabled(&Context::EMPTY));
-    flag.set_enabled(true);
+    flag.set_enabled(true).unwrap();
     assert!(flag.is_enabled(&Context::EMPTY));
-    flag.set_enabled(false);
+    flag.set_enabled(false).unwrap();
     assert!(!flag.is_enabled(&Context::EMPTY));
 }
 
@@ -62,7 +62,7 @@ fn corrected_add_condition_answers_once_the_flag_is_enabled() {
     let mut flag = created();
     flag.add_condition(&Condition::builder().eq("is_administrator", true).build().unwrap()).unwrap();
     assert!(!flag.is_enabled(&ctx! { is_administrator: true }));
-    flag.set_enabled(true);
+    flag.set_enabled(true).unwrap();
     assert!(flag.is_enabled(&ctx! { is_administrator: true }));
     assert!(!flag.is_enabled(&ctx! { is_administrator: false }));
 }
@@ -72,7 +72,7 @@ fn corrected_set_bucketer_answers_once_the_flag_is_enabled() {
     let mut flag = created();
     flag.set_bucketer(&Bucketer::percentage(Percentage::new(0.1).unwrap())).unwrap();
     assert_eq!(share_on(&flag, &Context::EMPTY), 0.0);
-    flag.set_enabled(true);
+    flag.set_enabled(true).unwrap();
     let share = share_on(&flag, &Context::EMPTY);
     assert!((0.08..0.12).contains(&share), "{share}");
 }

@@ -12,7 +12,7 @@ use sha1::{Digest, Sha1};
 fn plain() -> Flag {
     let mut flag =
         Flag::new(FlagName::new("checkout-new-flow").unwrap(), Timestamp::from_secs(1_700_000_000));
-    flag.set_enabled(true);
+    flag.set_enabled(true).unwrap();
     flag
 }
 

@@ -177,7 +177,7 @@ fn written_flags() -> Vec<Flag> {
     for (at, bucketer) in bucketers.iter().enumerate() {
         let mut flag = Flag::new(FlagName::new(names[at % names.len()]).unwrap(), start);
         flag.set_bucketer(bucketer).unwrap();
-        flag.set_enabled(at % 2 == 0);
+        flag.set_enabled(at % 2 == 0).unwrap();
         for condition in &conditions[..at % (conditions.len() + 1)] {
             flag.add_condition(condition).unwrap();
         }

@@ -38,9 +38,9 @@ fn items() {
         if flag.is_switched_on() == (raw_is_enabled == "true") {
             // Off and on again gives the very bytes.
             let was_on = flag.is_switched_on();
-            flag.set_enabled(!was_on);
+            flag.set_enabled(!was_on).unwrap();
             agree("switched", flag.is_switched_on(), !was_on)?;
-            flag.set_enabled(was_on);
+            flag.set_enabled(was_on).unwrap();
             agree("bytes after switching twice", flag.as_json(), item)?;
         }
         Ok(())

@@ -117,7 +117,7 @@ const UNSUPPORTED: Decision = Decision { value: None, reason: Reason::Unsupporte
 /// use flipper_core::{Bucketer, Context, Evaluator, Flag, FlagName, Percentage, Semantics, Timestamp};
 ///
 /// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
-/// flag.set_enabled(true);
+/// flag.set_enabled(true)?;
 /// flag.set_bucketer(&Bucketer::percentage(Percentage::new(0.3)?))?;
 ///
 /// let drawn = || 0.2;

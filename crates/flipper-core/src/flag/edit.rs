@@ -1,5 +1,6 @@
 //! Edits: what is about the edit is replaced, everything else keeps its bytes.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use serde_json::Map;
@@ -10,12 +11,14 @@ use crate::{Bucketer, Condition, Error, ErrorKind, Result};
 
 impl Flag {
     /// Switches the flag on or off.
-    pub fn set_enabled(&mut self, is_enabled: bool) {
-        let replaced = self.splice(|fields| {
-            Ok(vec![(fields.is_enabled.span(), if is_enabled { "true".into() } else { "false".into() })])
-        });
-        // The record was legal, and has become longer by one byte at most.
-        debug_assert!(replaced.is_ok(), "{replaced:?}");
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become longer than
+    /// [`MAX_BYTES`](crate::json::MAX_BYTES); the flag is unchanged then.
+    pub fn set_enabled(&mut self, is_enabled: bool) -> Result<()> {
+        let constant = if is_enabled { "true" } else { "false" };
+        self.splice(|fields| Ok(vec![(fields.is_enabled.span(), constant.to_owned())]))
     }
 
     /// Merges data of the application into what is stored with the flag.
@@ -68,12 +71,13 @@ impl Flag {
                     )));
                 }
             };
+            // Of a key that is there twice, the last value counts.
+            let known: HashMap<_, _> = stored.members().map(|(key, value)| (key.string(), value)).collect();
             let mut edits = Vec::new();
             let mut added = Vec::new();
             for (key, value) in data.iter() {
-                let known = stored.members().filter(|(name, _)| *name.string() == *key.as_wtf8()).last();
-                match known {
-                    Some((_, old)) => edits.push((old.span(), value.to_json())),
+                match known.get(key.as_wtf8()) {
+                    Some(old) => edits.push((old.span(), value.to_json())),
                     None => added.push(format!("{}: {}", quoted(key), value.to_json())),
                 }
             }

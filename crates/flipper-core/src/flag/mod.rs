@@ -38,7 +38,7 @@ use crate::{Bucketer, Condition, Context, Evaluation, Evaluator, Explanation, Fl
 /// use flipper_core::{Bucketer, Condition, Flag, FlagName, Percentage, Timestamp, ctx};
 ///
 /// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
-/// flag.set_enabled(true);
+/// flag.set_enabled(true)?;
 /// flag.add_condition(&Condition::builder().gte("age", 18).build()?)?;
 /// flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"]))?;
 /// assert!(flag.is_enabled(&ctx! { user_id: 1 }));
@@ -144,7 +144,7 @@ impl Flag {
     /// use flipper_core::{Condition, Flag, FlagName, Timestamp, ctx};
     ///
     /// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
-    /// flag.set_enabled(true);
+    /// flag.set_enabled(true)?;
     /// flag.add_condition(&Condition::builder().gt("horses", 9000).build()?)?;
     /// let explanation = flag.explain(&ctx! { horses: 8000 });
     /// assert!(explanation.to_string().contains("horses > 9000: failed, horses is 8000"));

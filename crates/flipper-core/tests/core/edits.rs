@@ -16,7 +16,7 @@ fn an_edit_changes_what_it_is_about_and_no_other_byte() {
     let mut flag = Flag::from_json(FOREIGN.as_bytes()).unwrap();
     assert_eq!(flag.as_json(), FOREIGN);
 
-    flag.set_enabled(false);
+    flag.set_enabled(false).unwrap();
     let expected = FOREIGN.replacen(r#""is_enabled" : true"#, r#""is_enabled" : false"#, 1);
     assert_eq!(flag.as_json(), expected);
 
@@ -118,7 +118,7 @@ fn the_key_is_the_name() {
     let text = br#"{"feature_name": "old", "is_enabled": true, "meta": {"created_date": 1}}"#;
     let mut flag = Flag::read(FlagName::new("new").unwrap(), text).unwrap();
     assert_eq!((flag.name(), flag.stored_name().as_deref()), ("new", Some("old")));
-    flag.set_enabled(false);
+    flag.set_enabled(false).unwrap();
     assert_eq!((flag.name(), flag.stored_name().as_deref()), ("new", Some("old")), "an edit renames nothing");
     let error = Flag::read(FlagName::new("new").unwrap(), b"{").unwrap_err();
     assert_eq!((error.kind(), error.flag()), (ErrorKind::Corrupt, Some("new")));

@@ -125,7 +125,7 @@ fn tells_where_python_answers_differently() {
 #[test]
 fn tells_the_semantics_and_a_disabled_flag() {
     let mut flag = super::switched_on();
-    flag.set_enabled(false);
+    flag.set_enabled(false).unwrap();
     let explanation =
         Evaluator::new().with_semantics(Semantics::FlipperClient).explain(&flag, &Context::EMPTY, true);
     assert_eq!(explanation.evaluation.reason, Reason::Disabled);

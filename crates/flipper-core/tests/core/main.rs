@@ -22,6 +22,6 @@ fn stored(conditions: &str, bucketer: &str) -> Flag {
 /// A new flag that is switched on.
 fn switched_on() -> Flag {
     let mut flag = Flag::new(FlagName::new("X").unwrap(), Timestamp::from_secs(1_700_000_000));
-    flag.set_enabled(true);
+    flag.set_enabled(true).unwrap();
     flag
 }

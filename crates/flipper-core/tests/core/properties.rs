@@ -34,7 +34,7 @@ proptest! {
         // Something foreign beside what is known.
         let foreign = format!("{{\"owner\": {}, {}", data.to_json(), &flag.as_json()[1..]);
         let mut edited = Flag::from_json(foreign.as_bytes()).unwrap();
-        edited.set_enabled(!flag.is_switched_on());
+        edited.set_enabled(!flag.is_switched_on()).unwrap();
         edited.set_bucketer(&bucketer).unwrap();
         edited.add_condition(&added).unwrap();
         prop_assert_eq!(edited.is_switched_on(), !flag.is_switched_on());

@@ -68,7 +68,7 @@ pub(crate) fn flag() -> impl Strategy<Value = Flag> {
     (any::<bool>(), prop::collection::vec(condition(), 0..4), bucketer()).prop_map(
         |(is_enabled, conditions, bucketer)| {
             let mut flag = Flag::new(FlagName::new("X").unwrap(), Timestamp::from_secs(1));
-            flag.set_enabled(is_enabled);
+            flag.set_enabled(is_enabled).unwrap();
             flag.set_conditions(&conditions).unwrap();
             flag.set_bucketer(&bucketer).unwrap();
             flag

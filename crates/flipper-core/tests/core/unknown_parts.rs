@@ -38,7 +38,7 @@ fn an_unknown_operator_gives_the_default_unless_a_known_check_fails() {
 #[test]
 fn a_disabled_flag_is_off_whatever_it_has() {
     let mut flag = between();
-    flag.set_enabled(false);
+    flag.set_enabled(false).unwrap();
     assert_eq!(answers(&flag, &ctx! { x: 5 }), (false, false, Reason::Disabled));
 }
 
