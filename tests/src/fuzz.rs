@@ -103,16 +103,13 @@ pub fn check_keys(data: &[u8]) {
     // flipper-client joins and splits.
     let keyword = if operator.is_empty() { variable.to_owned() } else { format!("{variable}__{operator}") };
     let parts: Vec<&str> = keyword.split("__").collect();
-    match parts[..] {
-        [variable, symbol] => {
-            assert!(*check.variable() == *variable, "{check:?}");
-            assert_eq!(check.symbol().as_deref(), Some(symbol));
-            assert_eq!(check.operator(), Operator::from_symbol(symbol));
-        }
-        _ => {
-            assert!(*check.variable() == *keyword, "{check:?}");
-            assert_eq!(check.operator(), Some(Operator::Eq));
-        }
+    if let [variable, symbol] = parts[..] {
+        assert!(*check.variable() == *variable, "{check:?}");
+        assert_eq!(check.symbol().as_deref(), Some(symbol));
+        assert_eq!(check.operator(), Operator::from_symbol(symbol));
+    } else {
+        assert!(*check.variable() == *keyword, "{check:?}");
+        assert_eq!(check.operator(), Some(Operator::Eq));
     }
     evaluate(&flag);
 

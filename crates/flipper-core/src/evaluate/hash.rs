@@ -110,6 +110,9 @@ fn write_rare(value: &Attribute<'_>, depth: usize, out: &mut impl Sink) -> Resul
     Ok(())
 }
 
+/// What a digest's words count modulo 100: 2^32 is 96 there, so that the words are digits to the base 96.
+const PLACES: [u64; 5] = [96 * 96 * 96 * 96, 96 * 96 * 96, 96 * 96, 96, 1];
+
 /// Hashes what is put into it, without memory of its own.
 struct Sha1Sink {
     state: [u32; 5],
@@ -146,10 +149,8 @@ impl Sha1Sink {
         }
         self.block[0][56..].copy_from_slice(&bits.to_be_bytes());
         compress(&mut self.state, &self.block);
-        // 2^32 is 96 modulo 100, so the words are digits to the base 96. The sum stays below 2^59, and its terms do not
-        // wait for one another.
-        const POWERS: [u64; 5] = [96 * 96 * 96 * 96, 96 * 96 * 96, 96 * 96, 96, 1];
-        let terms = std::array::from_fn::<u64, 5, _>(|at| u64::from(self.state[at]) * POWERS[at]);
+        // The sum stays below 2^59, and its terms do not wait for one another.
+        let terms = std::array::from_fn::<u64, 5, _>(|at| u64::from(self.state[at]) * PLACES[at]);
         (terms.iter().sum::<u64>() % 100) as u8
     }
 
