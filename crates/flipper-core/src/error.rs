@@ -30,7 +30,7 @@ pub enum ErrorKind {
     Corrupt,
     /// The store could not be reached or did not answer in time.
     Unavailable,
-    /// The store refused the credentials, or they do not cover this operation.
+    /// The store refused the credentials, or they do not cover this operation; or a handler of an event vetoed it.
     PermissionDenied,
     /// The store, the server or this build cannot do that.
     Unsupported,
@@ -150,6 +150,16 @@ impl Error {
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
         self
+    }
+
+    /// Names the operation, unless a layer below has done so.
+    pub(crate) fn or_operation(self, operation: &'static str) -> Self {
+        if self.0.operation.is_some() { self } else { self.with_operation(operation) }
+    }
+
+    /// Names the flag, unless a layer below has done so.
+    pub(crate) fn or_flag(self, flag: &str) -> Self {
+        if self.0.flag.is_some() { self } else { self.with_flag(flag) }
     }
 
     /// Returns the kind of failure.

@@ -34,11 +34,13 @@
 
 mod bucketer;
 mod check;
+mod client;
 mod clock;
 mod condition;
 mod context;
 mod error;
 mod evaluate;
+pub mod events;
 mod flag;
 mod freshness;
 pub mod json;
@@ -46,10 +48,11 @@ mod name;
 mod operator;
 mod percentage;
 mod random;
-mod store;
+pub mod store;
 
 pub use bucketer::{Bucketer, ConsistentHash};
 pub use check::Check;
+pub use client::{ClientBuilder, FeatureFlag, FeatureFlagClient, Flags, When};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, ConditionBuilder};
 pub use context::{Attribute, Context, ContextBuf};
@@ -65,6 +68,6 @@ pub use operator::Operator;
 pub use percentage::Percentage;
 pub use random::{Random, ThreadRandom};
 pub use store::{
-    Capabilities, Change, CompareAndSet, Expect, Listed, Page, Peek, ResyncCause, Version, Versioned,
-    Watching,
+    BoxStream, Capabilities, Change, CompareAndSet, Expect, Listed, Page, Peek, ResyncCause, Store, Version,
+    Versioned, Watching,
 };

@@ -1,9 +1,11 @@
 //! The contract between the client and the places where flags live: the vocabulary of it.
 
 mod change;
+mod contract;
 mod page;
 mod version;
 
 pub use change::{Change, Listed, Peek, ResyncCause};
+pub use contract::{BoxStream, Store};
 pub use page::{Capabilities, CompareAndSet, Page, Watching};
 pub use version::{Expect, Version, Versioned};

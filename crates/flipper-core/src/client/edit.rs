@@ -1,0 +1,209 @@
+//! Read, change, compare and set: every edit of every verb goes through here.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::FeatureFlagClient;
+use super::change::{Current, Plan, Target};
+use super::deadline::Deadline;
+use super::locks::InHandlers;
+use crate::events::{Event, Phase, panic_error};
+use crate::store::{Expect, Version};
+use crate::{Error, ErrorKind, Flag, FlagName, Result, Timestamp};
+
+/// The first wait between attempts, which doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(2);
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// An attempt that was announced, with the state that it started from.
+struct Attempt {
+    number: u32,
+    time: Timestamp,
+    before: Option<Flag>,
+    base: Option<Version>,
+    plan: Plan,
+}
+
+/// How a write ended.
+enum Written {
+    Done,
+    Conflict(Error),
+    /// The answer was lost: it may have landed, or may still land.
+    Lost(Error),
+}
+
+impl FeatureFlagClient {
+    /// Edits a flag: reads it, lets `plan` work out what to store, announces it, writes it if the flag is still as it
+    /// was read, and announces that it is done. After a conflict all of it is repeated, until the deadline.
+    ///
+    /// `plan` says `None` where nothing is to be done.
+    pub(super) async fn edit<P>(&self, operation: &'static str, name: &str, plan: P) -> Result<()>
+    where
+        P: FnMut(&Current) -> Result<Option<Plan>> + Send,
+    {
+        let edited = match FlagName::new(name) {
+            Ok(flag_name) => self.edit_named(flag_name, plan).await,
+            Err(error) => Err(error),
+        };
+        edited.map_err(|error| error.or_operation(operation).or_flag(name))
+    }
+
+    async fn edit_named<P>(&self, name: FlagName<'_>, mut plan: P) -> Result<()>
+    where
+        P: FnMut(&Current) -> Result<Option<Plan>> + Send,
+    {
+        if InHandlers::is_in(self.identity(), name.as_str()) {
+            return Err(Error::invalid(
+                "an event handler cannot edit the flag that its event is about: do it once the handler has returned",
+            ));
+        }
+        let deadline = Deadline::after(self.inner.deadline);
+        let Some(_guard) = deadline.limit(self.inner.locks.lock(name.as_str())).await else {
+            let message = "another edit of this flag by this client has not ended in time";
+            return Err(Error::new(ErrorKind::Conflict, message));
+        };
+
+        // Writes without an answer. Each may land even later than a read that does not show it yet.
+        let mut lost: Vec<Attempt> = Vec::new();
+        let mut wait = FIRST_WAIT;
+        for number in 1.. {
+            if number > 1 {
+                deadline.sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            let current = match self.read_current(name, &deadline).await {
+                Ok(current) => current,
+                Err(error) if lost.is_empty() => return Err(error),
+                Err(error) if deadline.has_passed() || !error.is_retryable() => {
+                    return Err(outcome_unknown(error));
+                }
+                Err(_) => continue,
+            };
+            if let Some(landed) = lost.iter().find(|attempt| attempt.plan.target.is(&current)) {
+                self.announce_done(name, landed);
+                return Ok(());
+            }
+            if lost.iter().any(|attempt| attempt.base.as_ref() != current.version()) {
+                // Somebody else has written since. Whether on top of our write or in its place, nobody can tell.
+                let message = "the flag was changed by somebody else meanwhile";
+                return Err(outcome_unknown(Error::new(ErrorKind::Conflict, message)));
+            }
+            let Some(plan) = plan(&current)? else { return Ok(()) };
+            let attempt = Attempt {
+                number,
+                time: self.inner.clock.now(),
+                before: current.readable().cloned(),
+                base: current.version().cloned(),
+                plan,
+            };
+            self.announce(name, &attempt)?;
+            match self.write(name, &attempt.plan.target, current.expect(), &deadline).await? {
+                Written::Done => {
+                    self.announce_done(name, &attempt);
+                    return Ok(());
+                }
+                Written::Conflict(error) if deadline.has_passed() => {
+                    return Err(if lost.is_empty() { error } else { outcome_unknown(error) });
+                }
+                Written::Conflict(_) => {}
+                Written::Lost(error) if deadline.has_passed() => return Err(outcome_unknown(error)),
+                Written::Lost(_) => lost.push(attempt),
+            }
+        }
+        Err(Error::new(ErrorKind::Internal, "more attempts than can be counted"))
+    }
+
+    async fn read_current(&self, name: FlagName<'_>, deadline: &Deadline) -> Result<Current> {
+        match deadline.limit(self.inner.store.get(name)).await {
+            Some(Ok(Some(found))) => Ok(Current::Flag(found)),
+            Some(Ok(None)) => Ok(Current::Absent),
+            Some(Err(error)) if error.kind() == ErrorKind::Corrupt => Ok(Current::Corrupt(error)),
+            Some(Err(error)) => Err(error),
+            None => Err(Error::new(ErrorKind::Unavailable, "the store has not answered a read in time")),
+        }
+    }
+
+    async fn write(
+        &self,
+        name: FlagName<'_>,
+        target: &Target,
+        expect: Expect<'_>,
+        deadline: &Deadline,
+    ) -> Result<Written> {
+        let store = &self.inner.store;
+        let write = async {
+            match target {
+                Target::Put(flag) => store.put(flag, expect).await.map(|_| true),
+                Target::Delete => store.delete(name, expect).await,
+            }
+        };
+        match deadline.limit(write).await {
+            Some(Ok(true)) => Ok(Written::Done),
+            // It was deleted by somebody else, between the read and the write.
+            Some(Ok(false)) => {
+                Ok(Written::Conflict(Error::new(ErrorKind::Conflict, "the flag was deleted meanwhile")))
+            }
+            Some(Err(error)) if error.kind() == ErrorKind::Conflict => Ok(Written::Conflict(error)),
+            Some(Err(error)) if error.kind() == ErrorKind::OutcomeUnknown => Ok(Written::Lost(error)),
+            Some(Err(error)) => Err(error),
+            None => {
+                let message = "the store has not answered a write in time";
+                Ok(Written::Lost(Error::new(ErrorKind::OutcomeUnknown, message)))
+            }
+        }
+    }
+
+    /// Announces what an attempt is about to do. A veto ends the edit.
+    fn announce(&self, name: FlagName<'_>, attempt: &Attempt) -> Result<()> {
+        self.emit(name, attempt, Phase::Before).map_err(|(event, veto)| {
+            Error::new(ErrorKind::PermissionDenied, format!("vetoed by a handler of {event}: {veto}"))
+                .with_source(veto)
+        })
+    }
+
+    /// Announces what an attempt has done. Nothing that handlers do changes it.
+    fn announce_done(&self, name: FlagName<'_>, attempt: &Attempt) {
+        if let Err((event, error)) = self.emit(name, attempt, Phase::After) {
+            log::error!(target: "flipper::events", "the emitter has failed with {event} of {name:?}: {error}");
+        }
+    }
+
+    fn emit(
+        &self,
+        name: FlagName<'_>,
+        attempt: &Attempt,
+        phase: Phase,
+    ) -> Result<(), (crate::events::EventType, crate::events::BoxError)> {
+        let emitter = self.events().0;
+        let _in_handlers = InHandlers::enter(self.identity(), name.as_str());
+        let mut outcome = Ok(());
+        for change in &attempt.plan.changes {
+            let event = Event {
+                flag: name.as_str(),
+                payload: change.payload(),
+                phase,
+                attempt: attempt.number,
+                actor: self.actor.as_deref(),
+                time: attempt.time,
+                before: attempt.before.as_ref(),
+                after: attempt.plan.target.flag(),
+            };
+            let handled = catch_unwind(AssertUnwindSafe(|| emitter.emit(&event)))
+                .unwrap_or_else(|panic| Err(panic_error(&*panic)));
+            if let Err(error) = handled {
+                outcome = Err((event.event_type(), error));
+                if phase == Phase::Before {
+                    break;
+                }
+            }
+        }
+        outcome
+    }
+}
+
+/// Says that a write may have landed, and why that could not be found out.
+fn outcome_unknown(cause: Error) -> Error {
+    let message = "the answer to the write was lost, and it cannot be told whether it has happened: read the flag \
+                   before writing again";
+    Error::new(ErrorKind::OutcomeUnknown, message).with_source(cause)
+}

@@ -1,0 +1,56 @@
+//! Listings of handles.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::{FeatureFlag, FeatureFlagClient};
+use crate::Result;
+use crate::store::{BoxStream, Listed, Page};
+
+/// The flags of a listing: what [`FeatureFlagClient::list`] returns.
+///
+/// It is a [`Stream`]; [`next`](Self::next) walks it without further crates.
+pub struct Flags<'c> {
+    client: &'c FeatureFlagClient,
+    records: BoxStream<'c, Result<Listed>>,
+}
+
+impl<'c> Flags<'c> {
+    pub(super) fn new(client: &'c FeatureFlagClient, page: Page) -> Self {
+        Self { client, records: client.inner.store.list(page) }
+    }
+
+    /// Returns the next flag, or `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) for a flag that cannot be read, after which the listing goes on; those of
+    /// the store, after which it has ended.
+    pub async fn next(&mut self) -> Option<Result<FeatureFlag>> {
+        std::future::poll_fn(|task| Pin::new(&mut *self).poll_next(task)).await
+    }
+}
+
+impl Stream for Flags<'_> {
+    type Item = Result<FeatureFlag>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        this.records.as_mut().poll_next(task).map(|record| {
+            Some(match record? {
+                Ok(Listed::Flag(found)) => Ok(this.client.get(found.value.name())),
+                Ok(Listed::Bad { name, error, .. }) => Err(error.or_operation("list").or_flag(&name)),
+                Err(error) => Err(error.or_operation("list")),
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Flags<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flags").finish_non_exhaustive()
+    }
+}

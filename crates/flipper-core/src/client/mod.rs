@@ -1,0 +1,229 @@
+//! The client: what applications call.
+
+mod change;
+mod deadline;
+mod edit;
+mod handle;
+mod list;
+mod locks;
+mod read;
+mod verbs;
+mod when;
+
+pub use handle::FeatureFlag;
+pub use list::Flags;
+pub use when::When;
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use locks::Locks;
+
+use crate::events::{Emitter, EventEmitter, Events};
+use crate::store::{Capabilities, Store};
+use crate::{Clock, Evaluator, Random, Result, Semantics, SystemClock, ThreadRandom};
+
+/// Checks and edits the flags of a store.
+///
+/// A client is cheap to clone, and its clones share everything. Checks ask the store, unless it has its flags in memory.
+/// Edits are a read and a write each: the write happens only if the flag is still as it was read, and is repeated
+/// otherwise, so that no edit of anybody is lost on a store that can compare and set.
+///
+/// # Examples
+///
+/// With the memory store of `flipper-memory`:
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Condition, FeatureFlagClient, ctx};
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let flag = client.create("HORSE_SOUNDS").await?;
+/// flag.enable().await?;
+/// flag.add_condition(&Condition::builder().eq("is_horse_lover", true).build()?).await?;
+///
+/// assert!(client.is_enabled("HORSE_SOUNDS", &ctx! { is_horse_lover: true }).await);
+/// assert!(!client.is_enabled("HORSE_SOUNDS", &ctx! { is_horse_lover: false }).await);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct FeatureFlagClient {
+    inner: Arc<Inner>,
+    actor: Option<Arc<str>>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    emitter: RwLock<Arc<dyn Emitter>>,
+    locks: Locks,
+    semantics: Semantics,
+    clock: Box<dyn Clock>,
+    random: Box<dyn Random>,
+    deadline: Duration,
+    failed_checks: AtomicU64,
+}
+
+impl FeatureFlagClient {
+    /// Makes a client of a store, with the defaults of [`builder`](Self::builder).
+    pub fn new(store: impl Store) -> Self {
+        Self::builder(store).build()
+    }
+
+    /// Starts a client of a store, to choose semantics, clock, randomness and the deadline of edits.
+    pub fn builder(store: impl Store) -> ClientBuilder {
+        ClientBuilder {
+            store: Arc::new(store),
+            semantics: Semantics::Documented,
+            clock: Box::new(SystemClock),
+            random: Box::new(ThreadRandom),
+            deadline: ClientBuilder::DEADLINE,
+        }
+    }
+
+    /// Returns this client for somebody: events say that the changes are theirs.
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let alice = client.as_actor("alice");
+    /// assert_eq!(alice.actor(), Some("alice"));
+    /// ```
+    pub fn as_actor(&self, actor: impl Into<Arc<str>>) -> Self {
+        Self { inner: Arc::clone(&self.inner), actor: Some(actor.into()) }
+    }
+
+    /// Returns who makes the changes of this client.
+    pub fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+
+    /// Returns where to register for events.
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// use flipper_core::events::EventType;
+    ///
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.events().on(EventType::PostCreate, |event| println!("{} was created", event.flag));
+    /// ```
+    pub fn events(&self) -> Events {
+        Events(Arc::clone(&self.inner.emitter.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Replaces the emitter, for all clones of this client. Handlers of the old one are no longer called.
+    pub fn set_emitter(&self, emitter: Arc<dyn Emitter>) {
+        *self.inner.emitter.write().unwrap_or_else(PoisonError::into_inner) = emitter;
+    }
+
+    /// Returns the store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// Says what the store can do, here and now.
+    pub fn capabilities(&self) -> Capabilities {
+        self.inner.store.capabilities()
+    }
+
+    /// Closes the store, for all clones of this client: ends its background tasks and flushes what is pending.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn close(&self) -> Result<()> {
+        self.inner.store.close().await
+    }
+
+    fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator::new()
+            .with_semantics(self.inner.semantics)
+            .with_clock(&*self.inner.clock)
+            .with_random(&*self.inner.random)
+    }
+
+    /// Tells this client and its clones from all others.
+    fn identity(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+}
+
+impl fmt::Debug for FeatureFlagClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FeatureFlagClient")
+            .field("store", &self.inner.store)
+            .field("actor", &self.actor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Chooses how a [`FeatureFlagClient`] works.
+#[must_use = "a client is made by `build`"]
+pub struct ClientBuilder {
+    store: Arc<dyn Store>,
+    semantics: Semantics,
+    clock: Box<dyn Clock>,
+    random: Box<dyn Random>,
+    deadline: Duration,
+}
+
+impl ClientBuilder {
+    /// How long an edit may take unless told: 10 s.
+    pub const DEADLINE: Duration = Duration::from_secs(10);
+
+    /// Chooses the semantics; documented unless told.
+    pub fn semantics(mut self, semantics: Semantics) -> Self {
+        self.semantics = semantics;
+        self
+    }
+
+    /// Chooses the clock of ramps, creation dates and events; the system's unless told.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Chooses the randomness of percentage bucketers; a generator per thread unless told.
+    pub fn random(mut self, random: impl Random + 'static) -> Self {
+        self.random = Box::new(random);
+        self
+    }
+
+    /// Chooses how long an edit may take, waits and repetitions included; [`DEADLINE`](Self::DEADLINE) unless told.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Makes the client.
+    pub fn build(self) -> FeatureFlagClient {
+        let Self { store, semantics, clock, random, deadline } = self;
+        let emitter: Arc<dyn Emitter> = Arc::new(EventEmitter::new());
+        let inner = Inner {
+            store,
+            emitter: RwLock::new(emitter),
+            locks: Locks::default(),
+            semantics,
+            clock,
+            random,
+            deadline,
+            failed_checks: AtomicU64::new(0),
+        };
+        FeatureFlagClient { inner: Arc::new(inner), actor: None }
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("store", &self.store)
+            .field("semantics", &self.semantics)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}

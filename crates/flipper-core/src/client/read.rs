@@ -1,0 +1,179 @@
+//! Checks and reads.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Map, Value};
+
+use super::change::client_data;
+use super::{FeatureFlag, FeatureFlagClient, Flags, When};
+use crate::store::{Page, Peek, Versioned};
+use crate::{Context, Error, ErrorKind, Evaluation, Explanation, Flag, FlagName, Freshness, Reason, Result};
+
+impl FeatureFlagClient {
+    /// Returns whether a flag is on for a context; off if there is no such flag.
+    ///
+    /// This never fails: if the store cannot be asked, the flag cannot be read or the name is illegal, the answer is
+    /// off, a warning is logged (target `flipper::checks`) and [`failed_checks`](Self::failed_checks) counts. Use
+    /// [`is_enabled_or`](Self::is_enabled_or) where off is not the safe side, and
+    /// [`try_is_enabled`](Self::try_is_enabled) to see the error.
+    ///
+    /// On a store that has its flags in memory, the future is ready at once, and nothing is allocated.
+    pub async fn is_enabled(&self, name: &str, context: &Context<'_>) -> bool {
+        self.is_enabled_or(name, context, false).await
+    }
+
+    /// Returns whether a flag is on for a context, or `default` if there is no such flag or nobody can tell. Else as
+    /// [`is_enabled`](Self::is_enabled).
+    pub async fn is_enabled_or(&self, name: &str, context: &Context<'_>, default: bool) -> bool {
+        if let Some(evaluation) = self.peek(name, context, default) {
+            return evaluation.value;
+        }
+        // On the heap, so that the future of a check that need not wait stays small.
+        match Box::pin(self.ask(name, context, default)).await {
+            Ok(evaluation) => evaluation.value,
+            Err(error) => {
+                self.inner.failed_checks.fetch_add(1, Ordering::Relaxed);
+                log::warn!(target: "flipper::checks", "{name:?} could not be checked, and is {default} by default: {error}");
+                default
+            }
+        }
+    }
+
+    /// Returns whether a flag is on for a context; off if there is no such flag.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and [`InvalidInput`](ErrorKind::InvalidInput) for an illegal name.
+    pub async fn try_is_enabled(&self, name: &str, context: &Context<'_>) -> Result<bool> {
+        self.evaluate(name, context, false).await.map(|evaluation| evaluation.value)
+    }
+
+    /// Returns whether a flag is on for a context, what decided it, and how old the flag is that was asked. `default`
+    /// is the answer if there is no such flag, or if it depends on what this version does not know.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_is_enabled`](Self::try_is_enabled).
+    pub async fn evaluate(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
+        match self.peek(name, context, default) {
+            Some(evaluation) => Ok(evaluation),
+            None => Box::pin(self.ask(name, context, default)).await,
+        }
+    }
+
+    /// Explains whether a flag is on for a context, step by step.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if there is no such flag, else as [`try_is_enabled`](Self::try_is_enabled).
+    pub async fn explain(&self, name: &str, context: &Context<'_>) -> Result<Explanation> {
+        let flag = self.read("explain", name).await?.value;
+        Ok(self.evaluator().explain(&flag, context, false))
+    }
+
+    /// Runs one of two closures, by whether a flag is on for a context: see [`When`].
+    pub fn when<'c>(&'c self, name: &'c str, context: &'c Context<'c>) -> When<'c> {
+        When::new(self, name, context)
+    }
+
+    /// Returns a handle to a flag, whether there is one or not.
+    pub fn get(&self, name: &str) -> FeatureFlag {
+        FeatureFlag::new(self.clone(), name)
+    }
+
+    /// Returns whether there is a flag of a name. One that cannot be read is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_is_enabled`](Self::try_is_enabled).
+    pub async fn exists(&self, name: &str) -> Result<bool> {
+        match self.find("exists", name).await {
+            Ok(found) => Ok(found.is_some()),
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists the flags of the store, in its own order: at most `limit`, after passing over `offset`.
+    ///
+    /// A flag that cannot be read is an error of kind [`Corrupt`](ErrorKind::Corrupt) in its place, and the listing
+    /// goes on. Any other error is the last item, and means that the listing is incomplete.
+    pub fn list(&self, limit: Option<usize>, offset: usize) -> Flags<'_> {
+        Flags::new(self, Page { limit, offset })
+    }
+
+    /// Returns what applications have stored with a flag.
+    ///
+    /// What [`serde_json`] cannot hold is converted: see [`json::Value`](crate::json::Value). [`flag`](Self::flag)
+    /// gives it as it is stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`explain`](Self::explain).
+    pub async fn get_client_data(&self, name: &str) -> Result<Map<String, Value>> {
+        let flag = self.read("get_client_data", name).await?.value;
+        Ok((&client_data(&flag)).into())
+    }
+
+    /// Returns all metadata of a flag: client data, date of creation, conditions and bucketer.
+    ///
+    /// # Errors
+    ///
+    /// As [`explain`](Self::explain).
+    pub async fn get_meta(&self, name: &str) -> Result<Value> {
+        Ok((&self.read("get_meta", name).await?.value.meta()).into())
+    }
+
+    /// Returns a flag as it is stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`explain`](Self::explain).
+    pub async fn flag(&self, name: &str) -> Result<Flag> {
+        Ok(self.read("flag", name).await?.value)
+    }
+
+    /// Returns how many checks this client and its clones could not ask the store for.
+    pub fn failed_checks(&self) -> u64 {
+        self.inner.failed_checks.load(Ordering::Relaxed)
+    }
+
+    /// Evaluates what the store has in memory; `None` if it has to be asked.
+    #[inline]
+    fn peek(&self, name: &str, context: &Context<'_>, default: bool) -> Option<Evaluation> {
+        let mut seen = None;
+        self.inner.store.peek(name, &mut |peek| {
+            seen = match peek {
+                Peek::Hit(flag) => Some(self.evaluator().evaluate(flag, context, default)),
+                Peek::KnownAbsent => Some(not_found(default)),
+                Peek::Ask => None,
+            };
+        });
+        seen
+    }
+
+    async fn ask(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
+        Ok(match self.find("check", name).await? {
+            Some(found) => self.evaluator().evaluate(&found.value, context, default),
+            None => not_found(default),
+        })
+    }
+
+    async fn find(&self, operation: &'static str, name: &str) -> Result<Option<Versioned<Flag>>> {
+        let found = match FlagName::new(name) {
+            Ok(name) => self.inner.store.get(name).await,
+            Err(error) => Err(error),
+        };
+        found.map_err(|error| error.or_operation(operation).or_flag(name))
+    }
+
+    async fn read(&self, operation: &'static str, name: &str) -> Result<Versioned<Flag>> {
+        self.find(operation, name).await?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "there is no such flag").with_operation(operation).with_flag(name)
+        })
+    }
+}
+
+fn not_found(default: bool) -> Evaluation {
+    Evaluation { value: default, reason: Reason::NotFound, freshness: Freshness::Live }
+}

@@ -1,0 +1,240 @@
+//! The verbs that change flags.
+
+use serde_json::{Map, Value};
+
+use super::change::{Change, Current, Plan, Target, client_data};
+use super::{FeatureFlag, FeatureFlagClient};
+use crate::json::Object;
+use crate::{Bucketer, Condition, Error, ErrorKind, Flag, FlagName, Result};
+
+/// # Errors
+///
+/// All verbs that change a flag fail with
+///
+/// * [`NotFound`](ErrorKind::NotFound) if there is no such flag, before any event;
+/// * [`InvalidInput`](ErrorKind::InvalidInput) for an illegal name, for what the record cannot hold, and in a handler of
+///   an event of the same flag;
+/// * [`PermissionDenied`](ErrorKind::PermissionDenied) if a handler vetoes, or the store refuses;
+/// * [`Conflict`](ErrorKind::Conflict) if others kept changing the flag until the deadline;
+/// * [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the answer to the write was lost, and reading could not tell
+///   whether it has happened; the edit is never made twice;
+/// * [`Unavailable`](ErrorKind::Unavailable) if the store cannot be asked: nothing has changed;
+/// * [`Corrupt`](ErrorKind::Corrupt) if the record cannot be read. [`destroy`](Self::destroy) and
+///   [`create_or_replace`](Self::create_or_replace) work all the same.
+///
+/// # Cancellation
+///
+/// Dropping the future of such a verb leaves it open whether the change happens. If it does, nobody is told by an event.
+impl FeatureFlagClient {
+    /// Creates a flag, switched off, and returns a handle to it.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if there is a flag of this name, before any event; and those of all
+    /// verbs.
+    pub async fn create(&self, name: &str) -> Result<FeatureFlag> {
+        self.create_with(name, false, &Map::new()).await
+    }
+
+    /// Creates a flag that is switched on or off, with client data, and returns a handle to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    pub async fn create_with(
+        &self,
+        name: &str,
+        is_enabled: bool,
+        client_data: &Map<String, Value>,
+    ) -> Result<FeatureFlag> {
+        let plan = |current: &Current| match current {
+            Current::Absent => self.plan_create(name, is_enabled, client_data).map(Some),
+            Current::Flag(_) | Current::Corrupt(_) => {
+                Err(Error::new(ErrorKind::AlreadyExists, "there is a flag of this name already"))
+            }
+        };
+        self.edit("create", name, plan).await?;
+        Ok(self.get(name))
+    }
+
+    /// Creates a flag, or replaces the one that is there by a new one: without its conditions, its bucketer and its
+    /// client data. This is what flipper-client's `create` does.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs, but for `NotFound` and `Corrupt`.
+    pub async fn create_or_replace(
+        &self,
+        name: &str,
+        is_enabled: bool,
+        client_data: &Map<String, Value>,
+    ) -> Result<FeatureFlag> {
+        self.edit("create_or_replace", name, |_| self.plan_create(name, is_enabled, client_data).map(Some))
+            .await?;
+        Ok(self.get(name))
+    }
+
+    fn plan_create(&self, name: &str, is_enabled: bool, data: &Map<String, Value>) -> Result<Plan> {
+        let mut flag = Flag::new(FlagName::new(name)?, self.inner.clock.now());
+        flag.set_enabled(is_enabled)?;
+        let client_data = Object::from(data);
+        flag.merge_client_data_object(&client_data)?;
+        Ok(Plan::put(flag, vec![Change::Create { is_enabled, client_data }]))
+    }
+
+    /// Switches a flag on.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs.
+    pub async fn enable(&self, name: &str) -> Result<()> {
+        self.switch("enable", name, true).await
+    }
+
+    /// Switches a flag off.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs.
+    pub async fn disable(&self, name: &str) -> Result<()> {
+        self.switch("disable", name, false).await
+    }
+
+    async fn switch(&self, operation: &'static str, name: &str, is_on: bool) -> Result<()> {
+        let edit = |flag: &mut Flag| {
+            flag.set_enabled(is_on)?;
+            Ok(Change::switched(is_on))
+        };
+        self.edit_flag(operation, name, edit).await
+    }
+
+    /// Deletes a flag.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs, but for `Corrupt`.
+    pub async fn destroy(&self, name: &str) -> Result<()> {
+        let plan = |current: &Current| match current {
+            Current::Absent => current.flag().map(|_| None),
+            Current::Flag(_) | Current::Corrupt(_) => {
+                Ok(Some(Plan { target: Target::Delete, changes: vec![Change::Destroy] }))
+            }
+        };
+        self.edit("destroy", name, plan).await
+    }
+
+    /// Merges data into what applications have stored with a flag.
+    ///
+    /// The merge is shallow: a key that is there gets the new value whole; no key is removed. The event carries all
+    /// data as they are after the merge.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs.
+    pub async fn set_client_data(&self, name: &str, data: &Map<String, Value>) -> Result<()> {
+        let data = Object::from(data);
+        let edit = |flag: &mut Flag| {
+            flag.merge_client_data_object(&data)?;
+            Ok(Change::SetClientData(client_data(flag)))
+        };
+        self.edit_flag("set_client_data", name, edit).await
+    }
+
+    /// Adds a condition to a flag, after those that it has.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs.
+    pub async fn add_condition(&self, name: &str, condition: &Condition) -> Result<()> {
+        let edit = |flag: &mut Flag| {
+            flag.add_condition(condition)?;
+            Ok(Change::AddCondition(condition.clone()))
+        };
+        self.edit_flag("add_condition", name, edit).await
+    }
+
+    /// Replaces all conditions of a flag.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs.
+    pub async fn set_conditions(&self, name: &str, conditions: &[Condition]) -> Result<()> {
+        let edit = |flag: &mut Flag| {
+            flag.set_conditions(conditions)?;
+            Ok(Change::SetConditions(conditions.to_vec()))
+        };
+        self.edit_flag("set_conditions", name, edit).await
+    }
+
+    /// Replaces the bucketer of a flag.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs.
+    pub async fn set_bucketer(&self, name: &str, bucketer: &Bucketer) -> Result<()> {
+        let edit = |flag: &mut Flag| {
+            flag.set_bucketer(bucketer)?;
+            Ok(Change::SetBucketer(bucketer.clone()))
+        };
+        self.edit_flag("set_bucketer", name, edit).await
+    }
+
+    /// Edits a flag in several ways by one write.
+    ///
+    /// `edit` may be called several times, each time with the flag as it is then; only the last result is written. Each
+    /// aspect that it changes is announced by its pair of events; if it changes nothing, nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// Those of all verbs, and those of `edit`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// use flipper_core::{Bucketer, Context, Percentage};
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("X").await?;
+    /// client
+    ///     .update("X", |flag| {
+    ///         flag.set_bucketer(&Bucketer::percentage(Percentage::new(1.0)?))?;
+    ///         flag.set_enabled(true)
+    ///     })
+    ///     .await?;
+    /// assert!(client.is_enabled("X", &Context::EMPTY).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
+    pub async fn update<E>(&self, name: &str, mut edit: E) -> Result<()>
+    where
+        E: FnMut(&mut Flag) -> Result<()> + Send,
+    {
+        let plan = move |current: &Current| {
+            let before = current.flag()?;
+            let mut after = before.clone();
+            edit(&mut after)?;
+            if after == *before {
+                return Ok(None);
+            }
+            let changes = Change::between(before, &after);
+            Ok(Some(Plan::put(after, changes)))
+        };
+        self.edit("update", name, plan).await
+    }
+
+    /// Edits a flag that is there in one way.
+    async fn edit_flag<E>(&self, operation: &'static str, name: &str, edit: E) -> Result<()>
+    where
+        E: Fn(&mut Flag) -> Result<Change> + Send + Sync,
+    {
+        let plan = |current: &Current| {
+            let mut flag = current.flag()?.clone();
+            let change = edit(&mut flag)?;
+            Ok(Some(Plan::put(flag, vec![change])))
+        };
+        self.edit(operation, name, plan).await
+    }
+}

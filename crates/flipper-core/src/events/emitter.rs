@@ -1,0 +1,248 @@
+//! The emitter: keeps listeners and subscribers, and calls them.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::subscriber::dispatch;
+use super::{BoxError, Event, EventType, Handled, Phase, Subscriber};
+
+/// A function that is called with an event.
+pub type Listener = Arc<dyn Fn(&Event<'_>) -> Handled + Send + Sync>;
+
+/// Names a listener, to remove it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerId(u64);
+
+/// Tells whoever wants to know what happens to flags. [`EventEmitter`] is the usual one; a client can be given another.
+pub trait Emitter: Send + Sync {
+    /// Calls the handlers of an event.
+    ///
+    /// # Errors
+    ///
+    /// Before a write, the error of the handler that vetoes. After it, errors have no effect but to be logged.
+    fn emit(&self, event: &Event<'_>) -> Handled;
+
+    /// Adds a listener for one event.
+    fn add_listener(&self, event: EventType, listener: Listener, only_once: bool) -> ListenerId;
+
+    /// Removes a listener; returns whether it was there.
+    fn remove_listener(&self, id: ListenerId) -> bool;
+
+    /// Adds a subscriber to all events; returns whether it is new. One that is there already counts once.
+    fn register_subscriber(&self, subscriber: Arc<dyn Subscriber>) -> bool;
+
+    /// Removes a subscriber; returns whether it was there.
+    fn remove_subscriber(&self, subscriber: &Arc<dyn Subscriber>) -> bool;
+}
+
+/// Calls handlers in the order in which they were registered, in the caller's thread.
+///
+/// Before a write, the first handler that fails or panics ends the round: it has vetoed. After a write, every handler is
+/// called whatever the others do; failures and panics are logged at `error`, target `flipper::events`.
+#[derive(Default)]
+pub struct EventEmitter {
+    handlers: RwLock<Arc<[Arc<Handler>]>>,
+    next_id: AtomicU64,
+}
+
+struct Handler {
+    id: ListenerId,
+    kind: Kind,
+}
+
+enum Kind {
+    Listener { event: EventType, call: Listener, once: Option<AtomicBool> },
+    Subscriber(Arc<dyn Subscriber>),
+}
+
+impl EventEmitter {
+    /// Makes an emitter that nobody listens to.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn handlers(&self) -> Arc<[Arc<Handler>]> {
+        self.handlers.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn edit<T>(&self, edit: impl FnOnce(&mut Vec<Arc<Handler>>) -> T) -> T {
+        let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut list = handlers.to_vec();
+        let result = edit(&mut list);
+        *handlers = list.into();
+        result
+    }
+
+    fn next_id(&self) -> ListenerId {
+        ListenerId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Handler {
+    /// Calls the handler if the event is its own.
+    fn call(&self, event: &Event<'_>) -> Option<Handled> {
+        let call = || match &self.kind {
+            Kind::Listener { event: wanted, call, once } => {
+                let is_wanted = *wanted == event.event_type()
+                    && once.as_ref().is_none_or(|is_done| !is_done.swap(true, Ordering::AcqRel));
+                is_wanted.then(|| call(event))
+            }
+            Kind::Subscriber(subscriber) => Some(dispatch(&**subscriber, event)),
+        };
+        catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Some(Err(panic_error(&*panic))))
+    }
+
+    fn is_spent(&self) -> bool {
+        matches!(&self.kind, Kind::Listener { once: Some(is_done), .. } if is_done.load(Ordering::Acquire))
+    }
+}
+
+/// Makes an error of what a handler panicked with.
+pub(crate) fn panic_error(panic: &(dyn std::any::Any + Send)) -> BoxError {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("of no text");
+    format!("the handler panicked: {message}").into()
+}
+
+impl Emitter for EventEmitter {
+    fn emit(&self, event: &Event<'_>) -> Handled {
+        // The list is a copy: handlers may add and remove handlers, which takes effect from the next event on.
+        let handlers = self.handlers();
+        let mut outcome = Ok(());
+        for handler in &*handlers {
+            match (handler.call(event), event.phase) {
+                (Some(Err(veto)), Phase::Before) => {
+                    outcome = Err(veto);
+                    break;
+                }
+                (Some(Err(error)), Phase::After) => {
+                    log::error!(target: "flipper::events", "a handler of {} of {:?} has failed: {error}", event.event_type(), event.flag);
+                }
+                (Some(Ok(())) | None, _) => {}
+            }
+        }
+        if handlers.iter().any(|handler| handler.is_spent()) {
+            self.edit(|handlers| handlers.retain(|handler| !handler.is_spent()));
+        }
+        outcome
+    }
+
+    fn add_listener(&self, event: EventType, listener: Listener, only_once: bool) -> ListenerId {
+        let id = self.next_id();
+        let once = only_once.then(AtomicBool::default);
+        let kind = Kind::Listener { event, call: listener, once };
+        self.edit(|handlers| handlers.push(Arc::new(Handler { id, kind })));
+        id
+    }
+
+    fn remove_listener(&self, id: ListenerId) -> bool {
+        self.edit(|handlers| {
+            let before = handlers.len();
+            handlers.retain(|handler| handler.id != id || matches!(handler.kind, Kind::Subscriber(_)));
+            handlers.len() < before
+        })
+    }
+
+    fn register_subscriber(&self, subscriber: Arc<dyn Subscriber>) -> bool {
+        let id = self.next_id();
+        self.edit(|handlers| {
+            let is_new = !handlers.iter().any(|handler| handler.is(&subscriber));
+            if is_new {
+                handlers.push(Arc::new(Handler { id, kind: Kind::Subscriber(subscriber) }));
+            }
+            is_new
+        })
+    }
+
+    fn remove_subscriber(&self, subscriber: &Arc<dyn Subscriber>) -> bool {
+        self.edit(|handlers| {
+            let before = handlers.len();
+            handlers.retain(|handler| !handler.is(subscriber));
+            handlers.len() < before
+        })
+    }
+}
+
+impl Handler {
+    fn is(&self, subscriber: &Arc<dyn Subscriber>) -> bool {
+        matches!(&self.kind, Kind::Subscriber(known) if Arc::ptr_eq(known, subscriber))
+    }
+}
+
+impl fmt::Debug for EventEmitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventEmitter").field("handlers", &self.handlers().len()).finish()
+    }
+}
+
+/// What a listener may return: nothing, or a result whose error is a veto before a write.
+pub trait IntoHandled {
+    /// Makes it a result.
+    ///
+    /// # Errors
+    ///
+    /// What it has for an error.
+    fn into_handled(self) -> Handled;
+}
+
+impl IntoHandled for () {
+    fn into_handled(self) -> Handled {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> IntoHandled for Result<(), E> {
+    fn into_handled(self) -> Handled {
+        self.map_err(Into::into)
+    }
+}
+
+/// Registers listeners and subscribers of a client: see [`FeatureFlagClient::events`](crate::FeatureFlagClient::events).
+#[derive(Clone)]
+pub struct Events(pub(crate) Arc<dyn Emitter>);
+
+impl Events {
+    /// Calls a function on every event of a type, in the order of registration. Returns a name to remove it by.
+    pub fn on<F, R>(&self, event: EventType, listener: F) -> ListenerId
+    where
+        F: Fn(&Event<'_>) -> R + Send + Sync + 'static,
+        R: IntoHandled,
+    {
+        self.0.add_listener(event, Arc::new(move |event| listener(event).into_handled()), false)
+    }
+
+    /// Calls a function on the next event of a type, and never again.
+    pub fn once<F, R>(&self, event: EventType, listener: F) -> ListenerId
+    where
+        F: Fn(&Event<'_>) -> R + Send + Sync + 'static,
+        R: IntoHandled,
+    {
+        self.0.add_listener(event, Arc::new(move |event| listener(event).into_handled()), true)
+    }
+
+    /// Removes a listener; returns whether it was there.
+    pub fn remove_listener(&self, id: ListenerId) -> bool {
+        self.0.remove_listener(id)
+    }
+
+    /// Adds a subscriber to all events; returns whether it is new. One that is there already counts once.
+    pub fn register_subscriber(&self, subscriber: Arc<dyn Subscriber>) -> bool {
+        self.0.register_subscriber(subscriber)
+    }
+
+    /// Removes a subscriber; returns whether it was there.
+    pub fn remove_subscriber(&self, subscriber: &Arc<dyn Subscriber>) -> bool {
+        self.0.remove_subscriber(subscriber)
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events")
+    }
+}

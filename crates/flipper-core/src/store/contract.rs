@@ -1,0 +1,113 @@
+//! The trait that every store implements.
+
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+
+use super::{Capabilities, Change, Expect, Listed, Page, Peek, Version, Versioned};
+use crate::{Flag, FlagName, Result};
+
+/// A stream on the heap that can be sent to another thread.
+pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
+
+/// Keeps flags: the contract between the client and a backend.
+///
+/// It is about records, so that a backend stays small: events, retries and read-modify-write are the client's. A store
+/// proves that it keeps the contract by the conformance suite of `flipper-testkit`.
+///
+/// # Errors
+///
+/// Every method gives errors of the same kinds:
+///
+/// * [`Unavailable`](crate::ErrorKind::Unavailable): the backend could not be asked. A *write* that fails with this
+///   kind has certainly not happened.
+/// * [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown): a write was sent and its answer lost. It may have happened.
+/// * [`Conflict`](crate::ErrorKind::Conflict): an expectation did not hold; nothing has changed.
+/// * [`Corrupt`](crate::ErrorKind::Corrupt): the record cannot be read. The error carries the record's version.
+/// * [`InvalidInput`](crate::ErrorKind::InvalidInput): the name or the size is nothing that this backend can store.
+///
+/// # Cancellation
+///
+/// Dropping the future of a read has no effect. Dropping the future of a write leaves it open whether the write has
+/// happened; the store itself stays usable.
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Reads a flag from the source of truth, never from a copy; `None` if there is no such flag.
+    async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>>;
+
+    /// Writes a flag's bytes under its name if the expectation holds, and returns the version that they have then.
+    async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version>;
+
+    /// Deletes a flag if the expectation holds, and returns whether there was one.
+    ///
+    /// [`Expect::Matches`] on a flag that is not there is `Ok(false)`; [`Expect::Absent`] is
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
+    async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool>;
+
+    /// Lists records, in an order that differs from store to store.
+    ///
+    /// A record that cannot be read is an item like any other, and counts in limit and offset. An `Err` is the last
+    /// item, and means that the listing is incomplete.
+    fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>>;
+
+    /// Says what the store can do, here and now.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Follows the changes of all writers; `None` if the store cannot, and whoever wants to know has to list.
+    ///
+    /// The first item is [`Change::Resync`]. A watcher that is slow loses items and gets another `Resync`; it never
+    /// slows the store down. The stream ends when the store is closed or dropped.
+    fn watch(&self) -> Option<BoxStream<'static, Change>> {
+        None
+    }
+
+    /// Shows what the store has in memory about a flag, without waiting. Calls `see` exactly once.
+    fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
+        let _ = name;
+        see(Peek::Ask);
+    }
+
+    /// Ends background tasks and flushes what is pending. Afterwards, calls may fail with
+    /// [`Unavailable`](crate::ErrorKind::Unavailable). Closing twice is no error.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl<S: Store + ?Sized> Store for Arc<S> {
+    async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
+        (**self).get(name).await
+    }
+
+    async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
+        (**self).put(flag, expect).await
+    }
+
+    async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
+        (**self).delete(name, expect).await
+    }
+
+    fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
+        (**self).list(page)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    fn watch(&self) -> Option<BoxStream<'static, Change>> {
+        (**self).watch()
+    }
+
+    fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
+        (**self).peek(name, see);
+    }
+
+    async fn close(&self) -> Result<()> {
+        (**self).close().await
+    }
+}
