@@ -1,0 +1,212 @@
+//! The behaviours that the contract asks of a store, one function each.
+//!
+//! [`store_conformance!`](crate::store_conformance) makes a test of each. A behaviour that needs a capability which the
+//! store says it does not have, or a hook that the [`Subject`](crate::Subject) does not have, is [`Outcome::Absent`].
+
+mod basic;
+mod bytes;
+mod close;
+mod concurrency;
+mod corrupt;
+mod foreign;
+mod local;
+mod names;
+mod paging;
+mod watch;
+
+pub use basic::*;
+pub use bytes::*;
+pub use close::*;
+pub use concurrency::*;
+pub use corrupt::*;
+pub use foreign::*;
+pub use local::*;
+pub use names::*;
+pub use paging::*;
+pub use watch::*;
+
+use flipper_core::{Expect, Flag, FlagName, Store, Timestamp, Version};
+
+/// How a behaviour went. What is wrong panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The store behaves.
+    Proven,
+    /// The store or its subject lacks what the behaviour needs.
+    Absent(&'static str),
+}
+
+/// Makes a test of each behaviour that the contract asks of a store.
+///
+/// `store_conformance!(name, subject)` makes a module `name` with a `#[tokio::test]` for each behaviour; `subject` is an
+/// expression that makes a [`Subject`](crate::Subject). A last test counts the behaviours that were left out because
+/// the store or the subject lacks something: there must be as many as `absent` says, `0` unless told. So neither
+/// a lost capability nor a new one goes unnoticed.
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// # use flipper_testkit::{Subject, store_conformance};
+/// store_conformance!(memory, Subject::new(|| async { MemoryStore::new() }), absent = 4);
+/// ```
+#[macro_export]
+macro_rules! store_conformance {
+    ($name:ident, $subject:expr) => {
+        $crate::store_conformance!($name, $subject, absent = 0);
+    };
+    ($name:ident, $subject:expr, absent = $absent:expr) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $crate::for_each_behaviour!($crate::behaviour_test, { $subject });
+
+            #[$crate::tokio::test(flavor = "multi_thread", crate = "flipper_testkit::tokio")]
+            async fn capabilities_are_those_that_are_stated() {
+                let subject = $subject;
+                let absent = $crate::conformance::absent(&subject).await;
+                for what in &absent {
+                    println!("capability-absent: {what}");
+                }
+                let expected: usize = $absent;
+                assert_eq!(absent.len(), expected, "left out: {absent:?}");
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! behaviour_test {
+    ({ $subject:expr } $($behaviour:ident)*) => {$(
+        #[$crate::tokio::test(flavor = "multi_thread", crate = "flipper_testkit::tokio")]
+        async fn $behaviour() {
+            let subject = $subject;
+            if let $crate::conformance::Outcome::Absent(what) = $crate::conformance::$behaviour(&subject).await {
+                println!("capability-absent: {what}");
+            }
+        }
+    )*};
+}
+
+/// Calls a macro with the names of all behaviours.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! for_each_behaviour {
+    ($macro:path, $arguments:tt) => {
+        $macro! {
+            $arguments
+            absent_flags_are_none
+            what_is_put_is_got
+            any_replaces_what_is_there
+            absent_creates_and_never_replaces
+            matches_takes_the_current_version_only
+            a_write_never_resurrects_a_deleted_flag
+            delete_says_whether_there_was_a_flag
+            delete_takes_the_current_version_only
+            delete_refuses_to_expect_nothing
+            a_flag_made_again_is_another
+            bytes_are_kept_as_they_are
+            large_records_are_kept_or_refused
+            the_key_is_the_name
+            every_legal_name_round_trips
+            neighbouring_names_do_not_touch
+            illegal_names_are_refused
+            listings_are_complete
+            limit_and_offset_cut_a_listing
+            listings_leave_out_what_is_deleted
+            edits_of_32_editors_are_all_kept
+            one_of_many_creators_wins
+            concurrent_edits_of_different_flags_do_not_meet
+            others_writes_are_read
+            a_write_on_top_of_others_is_a_conflict
+            corrupt_records_are_told_with_their_version
+            corrupt_records_take_no_others_down
+            corrupt_records_can_be_replaced_and_deleted
+            a_watch_begins_with_a_resync
+            a_watch_tells_writes_in_order
+            a_watch_tells_others_writes
+            watchers_do_not_disturb_one_another
+            a_slow_watcher_is_told_to_load_again
+            local_reads_agree_with_the_source
+            a_peek_is_seen_once
+            closing_ends_watches_and_can_be_repeated
+            dropping_ends_watches
+        }
+    };
+}
+
+macro_rules! behaviours {
+    ($($behaviour:ident)*) => {
+        /// Returns what the behaviours that are left out lack, in order.
+        pub async fn absent(subject: &crate::Subject) -> Vec<&'static str> {
+            let mut absent = Vec::new();
+            $(
+                if let Outcome::Absent(what) = $behaviour(subject).await {
+                    absent.push(what);
+                }
+            )*
+            absent
+        }
+    };
+}
+
+behaviours! {
+    absent_flags_are_none
+    what_is_put_is_got
+    any_replaces_what_is_there
+    absent_creates_and_never_replaces
+    matches_takes_the_current_version_only
+    a_write_never_resurrects_a_deleted_flag
+    delete_says_whether_there_was_a_flag
+    delete_takes_the_current_version_only
+    delete_refuses_to_expect_nothing
+    a_flag_made_again_is_another
+    bytes_are_kept_as_they_are
+    large_records_are_kept_or_refused
+    the_key_is_the_name
+    every_legal_name_round_trips
+    neighbouring_names_do_not_touch
+    illegal_names_are_refused
+    listings_are_complete
+    limit_and_offset_cut_a_listing
+    listings_leave_out_what_is_deleted
+    edits_of_32_editors_are_all_kept
+    one_of_many_creators_wins
+    concurrent_edits_of_different_flags_do_not_meet
+    others_writes_are_read
+    a_write_on_top_of_others_is_a_conflict
+    corrupt_records_are_told_with_their_version
+    corrupt_records_take_no_others_down
+    corrupt_records_can_be_replaced_and_deleted
+    a_watch_begins_with_a_resync
+    a_watch_tells_writes_in_order
+    a_watch_tells_others_writes
+    watchers_do_not_disturb_one_another
+    a_slow_watcher_is_told_to_load_again
+    local_reads_agree_with_the_source
+    a_peek_is_seen_once
+    closing_ends_watches_and_can_be_repeated
+    dropping_ends_watches
+}
+
+/// A legal name.
+fn name(name: &str) -> FlagName<'_> {
+    FlagName::new(name).unwrap()
+}
+
+/// A new flag, switched on where the number is odd: to tell states apart.
+fn flag(name: &str, number: i64) -> Flag {
+    let mut flag = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(number));
+    flag.set_enabled(number % 2 == 1).unwrap();
+    flag
+}
+
+/// Puts a flag, whatever is there.
+async fn put(store: &dyn Store, flag: &Flag) -> Version {
+    store.put(flag, Expect::Any).await.unwrap()
+}
+
+/// Reads the record of a flag.
+async fn stored(store: &dyn Store, of: &str) -> Option<String> {
+    store.get(name(of)).await.unwrap().map(|found| found.value.as_json().to_owned())
+}

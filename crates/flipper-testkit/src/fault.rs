@@ -1,0 +1,231 @@
+//! A store that fails as it is told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use flipper_core::{
+    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Peek, Result, Store, Version,
+    Versioned,
+};
+
+/// Names the operations that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// `get`.
+    Get,
+    /// `put`.
+    Put,
+    /// `delete`.
+    Delete,
+}
+
+/// One way in which an operation fails.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It works, after a while.
+    Delay(Duration),
+    /// It never answers; a write is never made.
+    Hang,
+    /// It fails with this kind; a write is not made.
+    Fail(ErrorKind),
+    /// A write is made, and its answer is lost.
+    LostReply,
+    /// A write is not made, and nobody can tell: its answer is "lost" all the same.
+    LostRequest,
+    /// A write's answer is lost, and the write is made only after so many further reads.
+    LateWrite(u32),
+    /// A read gives what there was at the time of the read before.
+    StaleRead,
+    /// Somebody else writes the flag between the read and the write: client data `{"foreign": N}`.
+    LostRace,
+    /// Somebody else writes the flag right after a write, whose answer is lost.
+    LostReplyThenRace,
+}
+
+/// Makes a store fail: each call takes the next fault of its operation, if there is one. Clones are the same store.
+#[derive(Debug)]
+pub struct FaultStore<S> {
+    inner: Arc<S>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    faults: VecDeque<(Operation, Fault)>,
+    last_read: Option<Option<Versioned<Flag>>>,
+    /// A write that will be made after so many reads.
+    late: Option<(u32, Flag, Option<Version>)>,
+    foreign: u32,
+}
+
+impl<S> Clone for FaultStore<S> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), state: Arc::clone(&self.state) }
+    }
+}
+
+impl<S: Store> FaultStore<S> {
+    /// Wraps a store that does not fail yet.
+    pub fn new(inner: S) -> Self {
+        Self { inner: Arc::new(inner), state: Arc::default() }
+    }
+
+    /// Returns the store behind the faults.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Makes the next call of an operation, after those that faults are pending for, fail.
+    pub fn push(&self, operation: Operation, fault: Fault) {
+        self.with(|state| state.faults.push_back((operation, fault)));
+    }
+
+    /// Returns how many faults are still pending.
+    pub fn pending(&self) -> usize {
+        self.with(|state| state.faults.len())
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take(&self, operation: Operation) -> Option<Fault> {
+        self.with(|state| {
+            let at = state.faults.iter().position(|(of, _)| *of == operation)?;
+            state.faults.remove(at).map(|(_, fault)| fault)
+        })
+    }
+
+    /// What somebody else writes.
+    async fn write_as_another(&self, name: FlagName<'_>) -> Result<()> {
+        let number = self.with(|state| {
+            state.foreign += 1;
+            state.foreign
+        });
+        if let Some(found) = self.inner.get(name).await? {
+            let mut flag = found.value;
+            let data = serde_json::json!({"foreign": number});
+            flag.merge_client_data(data.as_object().unwrap())?;
+            self.inner.put(&flag, Expect::Any).await?;
+        }
+        Ok(())
+    }
+
+    async fn land_late_write(&self) {
+        let due = self.with(|state| match &mut state.late {
+            Some((0, ..)) => state.late.take(),
+            Some((reads, ..)) => {
+                *reads -= 1;
+                None
+            }
+            None => None,
+        });
+        if let Some((_, flag, base)) = due {
+            let expect = base.as_ref().map_or(Expect::Absent, Expect::Matches);
+            // It may be too late for it.
+            let _ = self.inner.put(&flag, expect).await;
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::OutcomeUnknown, "the answer was lost").with_store("fault")
+}
+
+fn fail(kind: ErrorKind) -> Error {
+    Error::new(kind, "told to fail").with_store("fault")
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: Store> Store for FaultStore<S> {
+    async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
+        self.land_late_write().await;
+        match self.take(Operation::Get) {
+            Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Fail(kind)) => return Err(fail(kind)),
+            Some(Fault::StaleRead) => {
+                if let Some(stale) = self.with(|state| state.last_read.clone()) {
+                    return Ok(stale);
+                }
+            }
+            _ => {}
+        }
+        let found = self.inner.get(name).await?;
+        self.with(|state| state.last_read = Some(found.clone()));
+        Ok(found)
+    }
+
+    async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
+        let name = FlagName::new(flag.name())?;
+        match self.take(Operation::Put) {
+            Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Fail(kind)) => return Err(fail(kind)),
+            Some(Fault::LostReply) => {
+                self.inner.put(flag, expect).await?;
+                return Err(lost());
+            }
+            Some(Fault::LostReplyThenRace) => {
+                self.inner.put(flag, expect).await?;
+                self.write_as_another(name).await?;
+                return Err(lost());
+            }
+            Some(Fault::LostRequest) => return Err(lost()),
+            Some(Fault::LateWrite(reads)) => {
+                let base = match expect {
+                    Expect::Matches(version) => Some(version.clone()),
+                    _ => None,
+                };
+                self.with(|state| state.late = Some((reads, flag.clone(), base)));
+                return Err(lost());
+            }
+            Some(Fault::LostRace) => self.write_as_another(name).await?,
+            _ => {}
+        }
+        self.inner.put(flag, expect).await
+    }
+
+    async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
+        match self.take(Operation::Delete) {
+            Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Fail(kind)) => return Err(fail(kind)),
+            Some(Fault::LostReply) => {
+                self.inner.delete(name, expect).await?;
+                return Err(lost());
+            }
+            Some(Fault::LostRequest) => return Err(lost()),
+            Some(Fault::LostRace) => self.write_as_another(name).await?,
+            _ => {}
+        }
+        self.inner.delete(name, expect).await
+    }
+
+    fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
+        self.inner.list(page)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn watch(&self) -> Option<BoxStream<'static, Change>> {
+        self.inner.watch()
+    }
+
+    /// Asks, so that faults of reads are met.
+    fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
+        let _ = name;
+        see(Peek::Ask);
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}

@@ -1,0 +1,87 @@
+//! What the conformance suite has to know about a store.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use flipper_core::{FlagName, Store};
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Make = Box<dyn Fn() -> BoxFuture<Arc<dyn Store>> + Send + Sync>;
+type Sibling = Box<dyn Fn(Arc<dyn Store>) -> BoxFuture<Arc<dyn Store>> + Send + Sync>;
+type Plant = Box<dyn Fn(Arc<dyn Store>, String, Vec<u8>) -> BoxFuture<()> + Send + Sync>;
+
+/// Tells the conformance suite how to get at a store.
+///
+/// With the constructor alone, most of the suite can run. What further hooks are needed for is left out without them,
+/// is printed as `capability-absent: …`, and counted: see [`store_conformance!`](crate::store_conformance).
+pub struct Subject {
+    make: Make,
+    sibling: Option<Sibling>,
+    plant: Option<Plant>,
+}
+
+impl Subject {
+    /// Makes a subject of a function that makes an *empty* store: another one at each call, for tests run side by side.
+    pub fn new<S, F>(make: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        S: Store,
+        F: Future<Output = S> + Send + 'static,
+    {
+        Self {
+            make: Box::new(move || {
+                let store = make();
+                Box::pin(async move { Arc::new(store.await) as Arc<dyn Store> })
+            }),
+            sibling: None,
+            plant: None,
+        }
+    }
+
+    /// Tells how to open the data of a store a second time, as another process does.
+    #[must_use]
+    pub fn with_sibling<F>(mut self, sibling: impl Fn(Arc<dyn Store>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Arc<dyn Store>> + Send + 'static,
+    {
+        self.sibling = Some(Box::new(move |store| Box::pin(sibling(store))));
+        self
+    }
+
+    /// Tells how to put any bytes under a flag's name into the data of a store, as a careless writer does.
+    #[must_use]
+    pub fn with_plant<F>(mut self, plant: impl Fn(Arc<dyn Store>, String, Vec<u8>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.plant = Some(Box::new(move |store, name, bytes| Box::pin(plant(store, name, bytes))));
+        self
+    }
+
+    /// Makes an empty store.
+    pub async fn store(&self) -> Arc<dyn Store> {
+        (self.make)().await
+    }
+
+    /// Opens the data of a store a second time, if it is known how.
+    pub async fn sibling(&self, store: &Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+        Some(self.sibling.as_ref()?(Arc::clone(store)).await)
+    }
+
+    /// Puts bytes into the data of a store; returns whether it is known how.
+    pub async fn plant(&self, store: &Arc<dyn Store>, name: FlagName<'_>, bytes: &[u8]) -> bool {
+        let Some(plant) = &self.plant else { return false };
+        plant(Arc::clone(store), name.as_str().to_owned(), bytes.to_vec()).await;
+        true
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subject")
+            .field("has_sibling", &self.sibling.is_some())
+            .field("has_plant", &self.plant.is_some())
+            .finish_non_exhaustive()
+    }
+}
