@@ -67,14 +67,17 @@ impl Check {
         out.put(b"{\"variable\": ");
         write_text(self.variable.as_wtf8(), out);
         out.put(b", \"value\": ");
-        write_value(&self.operand, out);
+        // The builder and the reader have seen to it that it is not too deep.
+        let _ = write_value(&self.operand, out);
         out.put(b", \"operator\": ");
         match &self.symbol {
             Symbol::Known(operator) => match operator.symbol() {
                 Some(symbol) => write_text(symbol.as_bytes(), out),
                 None => out.put(b"null"),
             },
-            Symbol::Unknown(symbol) => write_value(symbol, out),
+            Symbol::Unknown(symbol) => {
+                let _ = write_value(symbol, out);
+            }
         }
         out.put(b"}");
     }

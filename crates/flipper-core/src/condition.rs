@@ -3,8 +3,11 @@
 use std::fmt;
 
 use crate::check::Symbol;
-use crate::json::{Ordered, Sink, Text, Value, separate, write_text};
+use crate::json::{MAX_DEPTH, Ordered, Sink, Text, Value, separate, shortened, write_text};
 use crate::{Check, Error, Operator, Result};
+
+/// A record nests its conditions this much less deep than itself.
+const MAX_OPERAND_DEPTH: usize = MAX_DEPTH - 6;
 
 /// Separates a variable from its operator in the text form: `age__gte`.
 pub(crate) const DELIMITER: &[u8] = b"__";
@@ -176,7 +179,10 @@ impl ConditionBuilder {
         if self.error.is_none() {
             let check = Check::from_parts(variable.into(), Symbol::Known(operator), value.into());
             match self.refuse(variable, operator, check.operand()) {
-                Some(why) => self.error = Some(Error::invalid(format!("check `{check}`: {why}"))),
+                Some(why) => {
+                    self.error =
+                        Some(Error::invalid(format!("check `{}`: {why}", shortened(&check.to_string()))))
+                }
                 None => self.checks.push(check),
             }
         }
@@ -195,7 +201,7 @@ impl ConditionBuilder {
     /// * the variable `self`, which Python cannot pass as a keyword;
     /// * the same variable and operator twice in one condition, of which Python keeps the last: use two conditions;
     /// * `in` and `not_in` of something that has no members, ordering by something that has no order;
-    /// * integers of more than 4,300 digits, which Python refuses to read;
+    /// * integers of more than 4,300 digits, which Python refuses to read, and values that are nested too deep;
     /// * a condition without checks.
     pub fn build(self) -> Result<Condition> {
         match self.error {
@@ -238,16 +244,24 @@ impl ConditionBuilder {
             }
             _ => {}
         }
+        if operand.is_deeper_than(MAX_OPERAND_DEPTH) {
+            return Some(format!(
+                "it is nested deeper than the {MAX_OPERAND_DEPTH} levels that a record has room for"
+            ));
+        }
         has_unreadable_int(operand)
             .then(|| "an integer of more than 4,300 digits cannot be read by flipper-client".to_owned())
     }
 }
 
-/// Python reads integers of up to 4,300 digits
+/// The longest integer that Python reads
 /// (<https://docs.python.org/3/library/stdtypes.html#int-max-str-digits>).
-fn has_unreadable_int(value: &Value) -> bool {
+pub(crate) const PYTHON_INT_DIGITS: usize = 4300;
+
+/// Whether there is an integer in it that Python cannot read.
+pub(crate) fn has_unreadable_int(value: &Value) -> bool {
     match value {
-        Value::BigInt(big) => big.as_str().trim_start_matches('-').len() > 4300,
+        Value::BigInt(big) => big.as_str().trim_start_matches('-').len() > PYTHON_INT_DIGITS,
         Value::Array(elements) => elements.iter().any(has_unreadable_int),
         Value::Object(object) => object.iter().any(|(_, value)| has_unreadable_int(value)),
         _ => false,

@@ -1,5 +1,6 @@
 //! What a caller knows about one check.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
@@ -100,8 +101,8 @@ impl<'a, const N: usize> From<&'a [(&'a str, Attribute<'a>); N]> for Context<'a>
 /// Makes a [`Context`] on the stack from `name: value` pairs.
 ///
 /// A name is an identifier, a string literal, or an expression in parentheses. A value is anything that converts
-/// [into an `Attribute`](Attribute#trait-implementations): integers, floats, booleans, text, options, lists,
-/// [`serde_json::Value`] by reference.
+/// [into an `Attribute`](Attribute#trait-implementations): integers, floats, booleans, text, options, slices of
+/// attributes, [`serde_json::Value`] by reference. An integer literal beyond 32 bits needs its type: `3_000_000_000_i64`.
 ///
 /// # Examples
 ///
@@ -111,17 +112,32 @@ impl<'a, const N: usize> From<&'a [(&'a str, Attribute<'a>); N]> for Context<'a>
 /// let tags = serde_json::json!(["beta", "eu"]);
 /// let name = "dynamic";
 /// let context = ctx! { user_id: 42, "x-plan": "gold", tags: &tags, (name): None::<i64> };
-/// assert_eq!(context.pairs.len(), 4);
+/// assert!(context.get("dynamic").is_some());
+/// assert!(ctx! { r#type: 1 }.get("type").is_some());
 /// assert!(ctx! {}.is_empty());
 /// ```
 #[macro_export]
 macro_rules! ctx {
     ($($name:tt : $value:expr),* $(,)?) => {
-        $crate::Context { pairs: &[$(($crate::ctx!(@name $name), $crate::Attribute::from($value))),*] }
+        $crate::Context {
+            pairs: &[$((
+                $crate::ctx!(@name $name),
+                <$crate::Attribute<'_> as ::core::convert::From<_>>::from($value),
+            )),*],
+        }
     };
-    (@name $name:ident) => { stringify!($name) };
+    (@name $name:ident) => { const { $crate::__name_of_identifier(::core::stringify!($name)) } };
     (@name $name:literal) => { $name };
     (@name ($name:expr)) => { $name };
+}
+
+/// Takes the mark off a raw identifier: `r#type` names `type`.
+#[doc(hidden)]
+pub const fn __name_of_identifier(identifier: &'static str) -> &'static str {
+    match identifier.as_bytes() {
+        [b'r', b'#', ..] => identifier.split_at(2).1,
+        _ => identifier,
+    }
 }
 
 /// Holds the value of one attribute, borrowed from the caller.
@@ -143,6 +159,10 @@ pub enum Attribute<'a> {
     /// A list.
     List(&'a [Attribute<'a>]),
     /// Any JSON value of [`serde_json`].
+    ///
+    /// Its objects are in the order of `serde_json`'s map: sorted by key, unless some crate of the build switches on
+    /// its feature `preserve_order`. Consistent hashing sees that order, where Python hashes the order of insertion. So
+    /// hash single values, or give objects as [`Value`](Self::Value), whose order is yours.
     Json(&'a serde_json::Value),
     /// Any value of [Python's dialect](crate::json).
     Value(&'a json::Value),
@@ -220,7 +240,13 @@ macro_rules! from_references {
 }
 
 // For the values of maps, which are borrowed.
-from_references!(i32, i64, u32, u64, f64, bool);
+from_references!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, f64, bool);
+
+impl<'a> From<&'a Cow<'_, str>> for Attribute<'a> {
+    fn from(text: &'a Cow<'_, str>) -> Self {
+        Self::Str(text)
+    }
+}
 
 impl<'a> From<&&'a str> for Attribute<'a> {
     fn from(text: &&'a str) -> Self {
@@ -290,7 +316,7 @@ impl<'a> ContextBuf<'a> {
         Self(Vec::new())
     }
 
-    /// Adds an attribute; it takes the place of an earlier one of the same name.
+    /// Adds an attribute. It counts in place of an earlier one of the same name.
     pub fn push(&mut self, name: &'a str, value: impl Into<Attribute<'a>>) {
         self.0.push((name, value.into()));
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::Version;
 
@@ -79,8 +80,10 @@ impl fmt::Display for ErrorKind {
 /// assert!(error.is_retryable());
 /// assert_eq!(error.to_string(), "redis: get \"checkout-v2\": unavailable: no answer within 2 s");
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
@@ -89,7 +92,7 @@ struct Inner {
     operation: Option<&'static str>,
     flag: Option<Box<str>>,
     version: Option<Version>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -141,7 +144,7 @@ impl Error {
 
     /// Attaches the backend's own error. Its `Display` must not contain credentials.
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 

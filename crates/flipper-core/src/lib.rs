@@ -55,6 +55,8 @@ pub use check::Check;
 pub use client::{ClientBuilder, FeatureFlag, FeatureFlagClient, Flags, When};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, ConditionBuilder};
+#[doc(hidden)]
+pub use context::__name_of_identifier;
 pub use context::{Attribute, Context, ContextBuf};
 pub use error::{Error, ErrorKind, Result};
 pub use evaluate::{

@@ -8,6 +8,7 @@ use std::fmt;
 /// size and type; text compares with text by code point; lists compare with lists; everything is equal or not to
 /// everything. A comparison that makes no sense, such as a number greater than a text, fails its check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Operator {
     /// Equality; has no symbol.
     Eq,
@@ -29,8 +30,8 @@ pub enum Operator {
 
 impl Operator {
     /// All operators, in the order of their definition.
-    pub const ALL: [Self; 8] =
-        [Self::Eq, Self::Ne, Self::Gt, Self::Gte, Self::Lt, Self::Lte, Self::In, Self::NotIn];
+    pub const ALL: &'static [Self] =
+        &[Self::Eq, Self::Ne, Self::Gt, Self::Gte, Self::Lt, Self::Lte, Self::In, Self::NotIn];
 
     /// Returns the symbol as it is stored and written after `__`; `None` for equality.
     ///
@@ -55,7 +56,7 @@ impl Operator {
 
     /// Returns the operator of a symbol. Equality has none, so no text gives it.
     pub fn from_symbol(symbol: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|operator| operator.symbol() == Some(symbol))
+        Self::ALL.iter().copied().find(|operator| operator.symbol() == Some(symbol))
     }
 }
 

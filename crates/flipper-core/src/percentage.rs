@@ -38,6 +38,8 @@ pub(crate) enum Share {
 pub(crate) struct Ramp {
     pub(crate) initial: f64,
     pub(crate) last: f64,
+    /// `last - initial`, which Python computes exactly if they are integers.
+    pub(crate) rise: f64,
     /// In seconds.
     pub(crate) duration: f64,
     /// `None` where the record has none: flipper-client starts such a ramp anew each time it reads the record, so
@@ -67,18 +69,20 @@ impl Percentage {
     /// # Errors
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a share that is NaN or not between 0 and 1, and for a
-    /// start outside the years 1 to 9999, which Python cannot hold.
+    /// start that Python cannot hold in every time zone: within the first two days of the year 1 or the last two of
+    /// 9999, and beyond.
     pub fn linear_ramp(initial: f64, last: f64, duration: Duration, start: Timestamp) -> Result<Self> {
         let initial = legal(initial, "the initial share of a ramp")?;
         let last = legal(last, "the final share of a ramp")?;
         let start = Timestamp::from_secs(start.as_secs());
-        if !python_can_hold(start) {
+        if !(FIRST_START..LAST_START).contains(&start) {
             return Err(Error::invalid(format!(
                 "a ramp has to start between the years 1 and 9999, not at {} s from 1970",
                 start.as_secs()
             )));
         }
-        Ok(Self(Share::Ramp(Ramp { initial, last, duration: duration.as_secs_f64(), start: Some(start) })))
+        let (rise, duration) = (last - initial, duration.as_secs_f64());
+        Ok(Self(Share::Ramp(Ramp { initial, last, rise, duration, start: Some(start) })))
     }
 
     /// Returns the share at a time, under [`Semantics::Documented`]; `None` for a stored percentage of a kind that
@@ -151,7 +155,10 @@ impl Percentage {
                 }
                 out.put(b"}");
             }
-            Share::Unknown(stored) => write_value(stored, out),
+            Share::Unknown(stored) => {
+                // It was read, so it is not too deep.
+                let _ = write_value(stored, out);
+            }
         }
     }
 }
@@ -187,7 +194,7 @@ impl Ramp {
 
     // The order of the operations is flipper-client's, so that the doubles are the same to the last bit.
     fn line(&self, elapsed: f64) -> f64 {
-        (self.last - self.initial) / self.duration * elapsed + self.initial
+        self.rise / self.duration * elapsed + self.initial
     }
 
     /// Seconds since the start.
@@ -226,10 +233,15 @@ pub(crate) fn buckets_in(share: f64) -> u8 {
     if share == 0.0 { 0 } else { LEAST_SHARES.partition_point(|least| *least <= share) as u8 }
 }
 
-/// Python's `datetime` is in the years 1 to 9999.
+/// Python's `datetime` is in the years 1 to 9999, and looks a day back from a time to learn of its zone. This is what it
+/// holds in UTC.
 pub(crate) fn python_can_hold(time: Timestamp) -> bool {
-    (Timestamp::from_secs(-62_135_596_800)..Timestamp::from_secs(253_402_300_800)).contains(&time)
+    (Timestamp::from_secs(-62_135_510_400)..Timestamp::from_secs(253_402_300_800)).contains(&time)
 }
+
+/// What Python's `datetime` holds in every time zone.
+const FIRST_START: Timestamp = Timestamp::from_secs(-62_135_596_800 + 2 * 86_400);
+const LAST_START: Timestamp = Timestamp::from_secs(253_402_300_800 - 2 * 86_400);
 
 /// Divides by a million and rounds once, as Python divides integers.
 fn micros_to_secs(micros: i128) -> f64 {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Peek, Result, Store, Version,
-    Versioned,
+    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Peek, Result,
+    Store, Version, Versioned,
 };
 
 /// Names the operations that can be made to fail.

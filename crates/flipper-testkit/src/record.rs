@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Listed, Page, Peek, Result, Store, Version, Versioned,
+    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Listed, Page, Peek, Result, Store, Version,
+    Versioned,
 };
 
 /// One call of a store.

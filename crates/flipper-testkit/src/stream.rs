@@ -15,7 +15,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// If there is neither within 10 s.
 pub async fn next<T>(stream: &mut BoxStream<'_, T>) -> Option<T> {
     let next = poll_fn(|task| stream.as_mut().poll_next(task));
-    tokio::time::timeout(PATIENCE, next).await.expect("the stream gave neither an item nor its end within 10 s")
+    tokio::time::timeout(PATIENCE, next)
+        .await
+        .expect("the stream gave neither an item nor its end within 10 s")
 }
 
 /// Returns all items up to the end.

@@ -51,7 +51,10 @@ impl Subject {
 
     /// Tells how to put any bytes under a flag's name into the data of a store, as a careless writer does.
     #[must_use]
-    pub fn with_plant<F>(mut self, plant: impl Fn(Arc<dyn Store>, String, Vec<u8>) -> F + Send + Sync + 'static) -> Self
+    pub fn with_plant<F>(
+        mut self,
+        plant: impl Fn(Arc<dyn Store>, String, Vec<u8>) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {

@@ -19,15 +19,7 @@ impl Current {
         match self {
             Self::Flag(found) => Ok(&found.value),
             Self::Absent => Err(Error::new(ErrorKind::NotFound, "there is no such flag: create it first")),
-            Self::Corrupt(error) => {
-                let message =
-                    format!("{}; destroy the flag, or replace it by create_or_replace", error.message());
-                let corrupt = Error::corrupt(message);
-                Err(match error.version() {
-                    Some(version) => corrupt.with_version(version.clone()),
-                    None => corrupt,
-                })
-            }
+            Self::Corrupt(error) => Err(error.clone()),
         }
     }
 

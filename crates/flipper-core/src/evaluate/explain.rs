@@ -1,9 +1,11 @@
 //! Every step of an evaluation, for people.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Decision, Evaluation, Evaluator, Reason, Semantics, compare, hash};
-use crate::json::into_string;
+use crate::json::{into_string, shortened};
 use crate::percentage::Share;
 use crate::{Attribute, Bucketer, Check, Context, Flag, Freshness, Timestamp};
 
@@ -43,8 +45,8 @@ pub struct ConditionTrace {
 pub struct CheckTrace {
     /// The check.
     pub check: Check,
-    /// The attribute's value as JSON, if the context has it.
-    pub given: Option<String>,
+    /// The attribute's value as JSON, if the context has it; of a long one, the beginning.
+    pub given: Option<Arc<str>>,
     /// What came of it.
     pub outcome: CheckOutcome,
 }
@@ -73,6 +75,8 @@ pub struct BucketTrace {
     pub type_name: String,
     /// The text that was hashed, of a consistent hash.
     pub hashed: Option<String>,
+    /// Whether the answer was the bucketer's: whether nothing before it had decided.
+    pub is_asked: bool,
     /// What is compared with the share: bucket/100 of a consistent hash, the number drawn of a percentage.
     pub score: Option<f64>,
     /// The share at this time; `None` if this version cannot tell.
@@ -95,7 +99,9 @@ pub(super) fn explain(
     let frozen = Evaluator { semantics: evaluator.semantics, clock: &clock, random: &random };
     let Decision { value, reason } = frozen.decide(flag, context);
     let answer = value.unwrap_or(default);
-    let bucketer = trace_bucketer(flag.bucketer(), &frozen, context, now, drawn);
+    let is_asked = frozen.decide_before_bucketer(flag, context).is_none();
+    let bucketer = trace_bucketer(flag.bucketer(), &frozen, context, now, drawn)
+        .map(|trace| BucketTrace { is_asked, ..trace });
     Explanation {
         flag: flag.name().to_owned(),
         evaluation: Evaluation { value: answer, reason, freshness: Freshness::Live },
@@ -109,18 +115,20 @@ pub(super) fn explain(
 }
 
 fn trace_conditions(flag: &Flag, context: Context<'_>) -> Vec<ConditionTrace> {
+    let given: HashMap<&str, (&Attribute<'_>, Arc<str>)> =
+        context.pairs.iter().map(|(name, value)| (*name, (value, json_of(value)))).collect();
     let trace = |check: &Check| {
-        let given = check.variable().as_str().and_then(|name| context.find(name));
+        let given = check.variable().as_str().and_then(|name| given.get(name));
         let outcome = match (given, check.operator()) {
             (None, _) => CheckOutcome::NotSupplied,
             (_, None) => CheckOutcome::Unknown,
-            (Some(given), Some(operator)) => match compare::test(operator, given, check.operand()) {
+            (Some((given, _)), Some(operator)) => match compare::test(operator, given, check.operand()) {
                 Ok(true) => CheckOutcome::Passed,
                 Ok(false) => CheckOutcome::Failed,
                 Err(compare::NotComparable) => CheckOutcome::NotComparable,
             },
         };
-        CheckTrace { check: check.clone(), given: given.map(json_of), outcome }
+        CheckTrace { check: check.clone(), given: given.map(|(_, json)| Arc::clone(json)), outcome }
     };
     let conditions = flag.conditions().iter();
     conditions
@@ -128,12 +136,12 @@ fn trace_conditions(flag: &Flag, context: Context<'_>) -> Vec<ConditionTrace> {
         .collect()
 }
 
-fn json_of(attribute: &Attribute<'_>) -> String {
+fn json_of(attribute: &Attribute<'_>) -> Arc<str> {
     let mut out = Vec::new();
     if hash::write_attribute(attribute, 0, &mut out).is_err() {
-        return "(nested too deep to show)".to_owned();
+        return "(nested too deep to show)".into();
     }
-    into_string(out)
+    shortened(&into_string(out)).into()
 }
 
 fn trace_bucketer(
@@ -147,6 +155,7 @@ fn trace_bucketer(
     let share = bucketer.as_percentage().and_then(|percentage| percentage.value_under(frozen.semantics, now));
     let mut trace = BucketTrace {
         type_name: String::new(),
+        is_asked: false,
         hashed: None,
         score: None,
         share,
@@ -201,8 +210,7 @@ impl fmt::Display for Explanation {
             }
         }
         if let Some(bucketer) = &self.bucketer {
-            let is_asked = matches!(reason, Reason::InBucket | Reason::OutOfBucket | Reason::Unsupported);
-            writeln!(f, "  bucketer{}: {bucketer}", if is_asked { "" } else { " (not asked)" })?;
+            writeln!(f, "  bucketer{}: {bucketer}", if bucketer.is_asked { "" } else { " (not asked)" })?;
         }
         writeln!(
             f,
@@ -236,9 +244,10 @@ impl fmt::Display for BucketTrace {
             write!(f, " of {hashed}")?;
         }
         match (self.score, self.share) {
+            (_, Some(0.0)) => f.write_str(", share 0 is nobody")?,
             (Some(score), Some(share)) => {
                 let sign = if score <= share { "<=" } else { ">" };
-                write!(f, ", score {score:.2} {sign} share {share}")?;
+                write!(f, ", score {score} {sign} share {share}")?;
             }
             (_, None) => write!(f, ", not known to this version")?,
             (None, Some(share)) => write!(f, ", share {share}, attributes cannot be hashed")?,

@@ -50,25 +50,58 @@ pub(crate) fn write_pairs(
             out.put(b"]");
         }
     } else {
-        // Sorts without memory: each round takes the smallest name above the last one. Contexts are small.
-        let mut last: Option<&str> = None;
-        loop {
-            let above = context.pairs.iter().filter(|(name, _)| last.is_none_or(|last| *name > last));
-            // Of equal names the last one counts, which comes first in reverse.
-            let Some((name, value)) = above.rev().min_by(|(a, _), (b, _)| a.cmp(b)) else { break };
-            last = Some(name);
+        for_each_sorted(context, |name, value| {
             if dropped(name.as_bytes()) {
-                continue;
+                return Ok(());
             }
             out.put(if std::mem::take(&mut is_first) { b"[[".as_slice() } else { b", [".as_slice() });
             write_text(name.as_bytes(), out);
             out.put(b", ");
             write_attribute(value, 0, out)?;
             out.put(b"]");
-        }
+            Ok(())
+        })?;
     }
     out.put(if is_first { b"[]".as_slice() } else { b"]".as_slice() });
     Ok(())
+}
+
+/// Visits the attributes in the order of their names, each name once with its last value.
+///
+/// Evaluations have no memory to sort in. So each round goes over the context and keeps the places of the 64 smallest
+/// names that are above those of the rounds before: one round for almost every context, and a few for a large one.
+fn for_each_sorted<'c>(
+    context: Context<'c>,
+    mut visit: impl FnMut(&'c str, &'c Attribute<'c>) -> Result<(), TooDeep>,
+) -> Result<(), TooDeep> {
+    let mut last: Option<&str> = None;
+    loop {
+        let mut places = [0_usize; 64];
+        let mut count = 0;
+        for (place, (name, _)) in context.pairs.iter().enumerate() {
+            let is_full = count == places.len();
+            if last.is_some_and(|last| *name <= last) || is_full && *name > context.pairs[places[count - 1]].0
+            {
+                continue;
+            }
+            match places[..count].binary_search_by(|at| context.pairs[*at].0.cmp(name)) {
+                Ok(at) => places[at] = place,
+                Err(at) => {
+                    count = (count + 1).min(places.len());
+                    places.copy_within(at..count - 1, at + 1);
+                    places[at] = place;
+                }
+            }
+        }
+        for place in &places[..count] {
+            let (name, value) = &context.pairs[*place];
+            visit(name, value)?;
+            last = Some(name);
+        }
+        if count < places.len() {
+            return Ok(());
+        }
+    }
 }
 
 #[inline(always)]
@@ -94,7 +127,7 @@ fn write_rare(value: &Attribute<'_>, depth: usize, out: &mut impl Sink) -> Resul
         Attribute::Float(float) => write_float(*float, out),
         Attribute::Str(text) => write_text(text.as_bytes(), out),
         Attribute::List(elements) => {
-            if depth > crate::json::MAX_DEPTH {
+            if depth >= crate::json::MAX_DEPTH {
                 return Err(TooDeep);
             }
             out.put(b"[");
@@ -105,7 +138,7 @@ fn write_rare(value: &Attribute<'_>, depth: usize, out: &mut impl Sink) -> Resul
             out.put(b"]");
         }
         Attribute::Json(value) => write_serde(value, out)?,
-        Attribute::Value(value) => write_value(value, out),
+        Attribute::Value(value) => write_value(value, out)?,
     }
     Ok(())
 }

@@ -20,7 +20,10 @@ use crate::{Bucketer, Clock, Context, Flag, Freshness, Percentage, Random, Syste
 /// | a context that no condition is about | goes to the bucketer | is on, without asking the bucketer |
 /// | a ramp that falls | falls, and stays at its final share | is at its final share at once, and then below it |
 /// | a ramp before its start | has its initial share | has less, or is at its end |
-/// | an attribute named `randomizer` | is hashed as any other | is left out of the hash |
+/// | an attribute named `randomizer` | is an attribute as any other | is left out of hashes; with a percentage bucketer, nobody can tell |
+/// | an attribute named `self` | is an attribute as any other | nobody can tell: Python cannot pass it |
+///
+/// Where nobody can tell, the answer is the default, with [`Reason::Unsupported`].
 ///
 /// Choose [`FlipperClient`](Self::FlipperClient) while Python services evaluate the same flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,6 +82,13 @@ pub struct Evaluation {
     pub reason: Reason,
     /// How old the flag is that was asked. A flag in hand is always [`Live`](Freshness::Live).
     pub freshness: Freshness,
+}
+
+impl Evaluation {
+    /// Makes an evaluation, for a layer that answers without a flag in hand.
+    pub const fn new(value: bool, reason: Reason, freshness: Freshness) -> Self {
+        Self { value, reason, freshness }
+    }
 }
 
 /// What the rules of a flag say, before a default fills in where they say nothing. It fits into a register.
@@ -143,12 +153,12 @@ impl<'e> Evaluator<'e> {
         Self { semantics, ..self }
     }
 
-    /// Chooses the clock, which only ramps ask.
+    /// Chooses the clock, which only ramps and [`explain`](Self::explain) ask.
     pub const fn with_clock(self, clock: &'e dyn Clock) -> Self {
         Self { clock, ..self }
     }
 
-    /// Chooses the source of randomness, which only percentage bucketers ask.
+    /// Chooses the source of randomness, which only percentage bucketers and [`explain`](Self::explain) ask.
     pub const fn with_random(self, random: &'e dyn Random) -> Self {
         Self { random, ..self }
     }
@@ -173,23 +183,32 @@ impl<'e> Evaluator<'e> {
 
     #[inline]
     pub(crate) fn decide(&self, flag: &Flag, context: Context<'_>) -> Decision {
+        match self.decide_before_bucketer(flag, context) {
+            Some(decision) => decision,
+            None => self.decide_by_bucketer(flag.bucketer(), context),
+        }
+    }
+
+    /// What is decided without the bucketer; `None` if it has to be asked.
+    #[inline]
+    fn decide_before_bucketer(&self, flag: &Flag, context: Context<'_>) -> Option<Decision> {
         let rules = flag.rules();
         if !rules.is_enabled {
-            return decide(false, Reason::Disabled);
+            return Some(decide(false, Reason::Disabled));
         }
         if self.semantics == Semantics::FlipperClient && context.find("self").is_some() {
             // Python cannot pass an attribute of this name.
-            return UNSUPPORTED;
+            return Some(UNSUPPORTED);
         }
         if !rules.conditions.is_empty()
             && !context.is_empty()
             && let Some(decision) = self.decide_by_conditions(&rules.conditions, context)
         {
-            return decision;
+            return Some(decision);
         }
         match &rules.bucketer {
-            Bucketer::NoOp => decide(true, Reason::Enabled),
-            bucketer => self.decide_by_bucketer(bucketer, context),
+            Bucketer::NoOp => Some(decide(true, Reason::Enabled)),
+            _ => None,
         }
     }
 

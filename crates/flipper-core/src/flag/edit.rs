@@ -6,7 +6,8 @@ use std::ops::Range;
 use serde_json::Map;
 
 use super::{Flag, read};
-use crate::json::{Document, Kind, Node, Object, Text, Value, into_string, separate, write_text};
+use crate::condition::has_unreadable_int;
+use crate::json::{Document, Kind, MAX_DEPTH, Node, Object, Text, Value, into_string, separate, write_text};
 use crate::{Bucketer, Condition, Error, ErrorKind, Result};
 
 impl Flag {
@@ -29,8 +30,9 @@ impl Flag {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) when the record holds something else than an object there, or would
-    /// become longer than [`MAX_BYTES`](crate::json::MAX_BYTES) or deeper than [`MAX_DEPTH`](crate::json::MAX_DEPTH).
-    /// The flag is unchanged then.
+    /// become longer than [`MAX_BYTES`](crate::json::MAX_BYTES) or deeper than [`MAX_DEPTH`](crate::json::MAX_DEPTH),
+    /// and for an integer of more than 4,300 digits, with which Python could not read the flag any more. The flag is
+    /// unchanged then.
     ///
     /// # Examples
     ///
@@ -45,6 +47,10 @@ impl Flag {
     /// # Ok::<(), flipper_core::Error>(())
     /// ```
     pub fn merge_client_data(&mut self, data: &Map<String, serde_json::Value>) -> Result<()> {
+        // Before the conversion, which recurses.
+        if data.values().any(|value| is_deeper_than(value, MAX_DEPTH)) {
+            return Err(too_deep());
+        }
         self.merge_client_data_object(&Object::from(data))
     }
 
@@ -54,6 +60,16 @@ impl Flag {
     ///
     /// As [`merge_client_data`](Self::merge_client_data).
     pub fn merge_client_data_object(&mut self, data: &Object) -> Result<()> {
+        for (key, value) in data.iter() {
+            if value.is_deeper_than(MAX_DEPTH) {
+                return Err(too_deep());
+            }
+            if has_unreadable_int(value) {
+                return Err(Error::invalid(format!(
+                    "client data {key:?}: an integer of more than 4,300 digits cannot be read by flipper-client"
+                )));
+            }
+        }
         self.splice(|fields| {
             let stored = match fields.client_data {
                 Some(object) if object.kind() == Kind::Object => object,
@@ -92,7 +108,8 @@ impl Flag {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long; the flag is unchanged then.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long or too deep; the flag is
+    /// unchanged then.
     pub fn add_condition(&mut self, condition: &Condition) -> Result<()> {
         self.splice(|fields| {
             Ok(vec![match fields.conditions {
@@ -109,7 +126,8 @@ impl Flag {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long; the flag is unchanged then.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long or too deep; the flag is
+    /// unchanged then.
     pub fn set_conditions<'c>(&mut self, conditions: impl IntoIterator<Item = &'c Condition>) -> Result<()> {
         let conditions: Vec<_> = conditions.into_iter().collect();
         let list = format!("[{}]", conditions_text(&conditions));
@@ -120,7 +138,8 @@ impl Flag {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long; the flag is unchanged then.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long or too deep; the flag is
+    /// unchanged then.
     pub fn set_bucketer(&mut self, bucketer: &Bucketer) -> Result<()> {
         let mut text = Vec::new();
         bucketer.write(&mut text);
@@ -151,6 +170,19 @@ impl Flag {
         self.rules = edited.rules;
         self.text = edited.text;
         Ok(())
+    }
+}
+
+fn too_deep() -> Error {
+    Error::invalid(format!("the edited flag: more than {MAX_DEPTH} arrays and objects in one another"))
+}
+
+fn is_deeper_than(value: &serde_json::Value, levels: usize) -> bool {
+    let below = |value: &serde_json::Value| is_deeper_than(value, levels - 1);
+    match value {
+        serde_json::Value::Array(elements) => levels == 0 || elements.iter().any(below),
+        serde_json::Value::Object(members) => levels == 0 || members.values().any(below),
+        _ => false,
     }
 }
 

@@ -1,9 +1,10 @@
 //! What flipper-client makes of a record.
 
+use std::collections::HashSet;
+
 use super::{Flag, read};
-use crate::json::{
-    self, Document, Kind, Node, Ordered, Sink, Text, Value, into_string, write_int, write_value,
-};
+use crate::condition::PYTHON_INT_DIGITS;
+use crate::json::{self, Document, Kind, Node, Sink, Text, Value, into_string, write_int, write_value};
 use crate::{Error, ErrorKind, Result, Timestamp};
 
 impl Flag {
@@ -53,7 +54,10 @@ impl Flag {
             json::separate(at, &mut out);
             for check in condition.checks() {
                 let Some(operator) = check.operator() else {
-                    return Err(raises("InvalidSymbolError", &format!("in the check `{check}`")));
+                    return Err(raises(
+                        "InvalidSymbolError",
+                        &format!("in the check `{}`", json::shortened(&check.to_string())),
+                    ));
                 };
                 if operator.symbol().is_none() && *check.variable() == "self" {
                     return Err(raises("TypeError", "for a check whose variable is `self`"));
@@ -68,16 +72,12 @@ impl Flag {
     }
 }
 
-/// The longest integer that Python reads
-/// (<https://docs.python.org/3/library/stdtypes.html#int-max-str-digits>).
-const PYTHON_INT_DIGITS: usize = 4300;
-
 fn raises(exception: &str, what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("flipper-client raises {exception} {what}"))
 }
 
 fn write_node(node: Node<'_>, out: &mut impl Sink) {
-    write_value(&Value::from_node(node), out);
+    let _ = write_value(&Value::from_node(node), out);
 }
 
 fn write_bucketer(node: Option<Node<'_>>, now: Timestamp, out: &mut impl Sink) -> Result<()> {
@@ -134,7 +134,12 @@ fn write_percentage(node: Option<Node<'_>>, now: Timestamp, out: &mut impl Sink)
                 None => now,
                 Some(time) => match read::read_time(time) {
                     Some(start) if crate::percentage::python_can_hold(start) => start,
-                    _ => return Err(raises("an error", &format!("for the initial_time {}", time.raw()))),
+                    _ => {
+                        return Err(raises(
+                            "an error",
+                            &format!("for the initial_time {}", time.raw_start()),
+                        ));
+                    }
                 },
             };
             write_int(start.as_secs(), out);
@@ -158,36 +163,37 @@ fn write_or(node: Option<Node<'_>>, default: &[u8], out: &mut impl Sink) {
 }
 
 fn write_whitelist(node: Option<Node<'_>>, out: &mut impl Sink) -> Result<()> {
-    let refused = |node: Node<'_>| raises("TypeError", &format!("for the key_whitelist {}", node.raw()));
-    let mut names = Ordered::with_capacity(4);
+    let mut names = Vec::new();
     if let Some(node) = node {
         match node.kind() {
-            Kind::Array => {
-                for name in node.elements() {
-                    if matches!(name.kind(), Kind::Array | Kind::Object) {
-                        return Err(refused(node));
-                    }
-                    let value = Value::from_node(name);
-                    names.insert(value.to_json(), value);
-                }
-            }
+            Kind::Array => names.extend(node.elements().map(Value::from_node)),
             Kind::Object => {
-                for (key, _) in node.members() {
-                    let value = Value::String(Text::from_wtf8(key.string()));
-                    names.insert(value.to_json(), value);
-                }
+                names.extend(node.members().map(|(key, _)| Value::String(Text::from_wtf8(key.string()))))
             }
             Kind::Plain | Kind::Escaped => {
-                for character in read::characters(&node.string()) {
-                    let value = Value::String(character);
-                    names.insert(value.to_json(), value);
-                }
+                names.extend(read::characters(&node.string()).into_iter().map(Value::String))
             }
-            _ => return Err(refused(node)),
+            _ => return Err(raises("TypeError", &format!("for the key_whitelist {}", node.raw_start()))),
+        }
+        if names.iter().any(|name| matches!(name, Value::Array(_) | Value::Object(_))) {
+            return Err(raises("TypeError", "for a key_whitelist with lists or objects in it"));
         }
     }
-    write_value(&Value::Array(names.into_entries().into_iter().map(|(_, name)| name).collect()), out);
+    // Python makes a set of them.
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(set_key(name)));
+    let _ = write_value(&Value::Array(names), out);
     Ok(())
+}
+
+/// A text that two elements of a Python set share exactly if they are equal: numbers and booleans are by value.
+fn set_key(element: &Value) -> String {
+    match element {
+        Value::Bool(bool) => u8::from(*bool).to_string(),
+        Value::Float(float) if *float == 0.0 => "0".to_owned(),
+        Value::Float(float) if float.fract() == 0.0 => format!("{float:.0}"),
+        other => other.to_json(),
+    }
 }
 
 fn type_of<'d>(node: Node<'d>, exception: &str, what: &str) -> Result<std::borrow::Cow<'d, [u8]>> {
@@ -196,7 +202,7 @@ fn type_of<'d>(node: Node<'d>, exception: &str, what: &str) -> Result<std::borro
     }
     match node.get("type") {
         Some(name) if name.is_string() => Ok(name.string()),
-        Some(name) => Err(raises("an error", &format!("where the type of {what} is {}", name.raw()))),
+        Some(name) => Err(raises("an error", &format!("where the type of {what} is {}", name.raw_start()))),
         None => Err(raises(exception, &format!("where {what} has no type"))),
     }
 }

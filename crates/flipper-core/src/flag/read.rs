@@ -287,24 +287,47 @@ fn read_percentage(node: Option<Node<'_>>) -> Percentage {
 
 fn read_ramp(node: Node<'_>) -> Option<Ramp> {
     let field = |name: &str, default: f64| node.get(name).map_or(Some(default), number);
+    let integer = |name: &str| match node.get(name)?.kind() {
+        Kind::Int => node.get(name)?.raw().parse::<i128>().ok(),
+        Kind::True => Some(1),
+        Kind::False => Some(0),
+        _ => None,
+    };
     let start = match node.get("initial_time") {
         None => None,
         Some(null) if null.kind() == Kind::Null => None,
         Some(time) => Some(read_time(time)?),
     };
     let duration = field("ramp_duration", 3600.0)?;
-    // A ramp without a duration is at its end; nobody looks at its initial value.
-    let initial = field("initial_value", 0.0).or((duration == 0.0).then_some(0.0))?;
-    Some(Ramp { initial, last: field("final_value", 1.0)?, duration, start })
+    let last = field("final_value", 1.0)?;
+    if duration == 0.0 {
+        // A ramp without a duration is at its end; nobody looks at its initial value.
+        return Some(Ramp { initial: last, last, rise: 0.0, duration, start });
+    }
+    let initial = field("initial_value", 0.0)?;
+    let integers = integer("final_value").zip(integer("initial_value"));
+    // Python computes with integers exactly, and fails to make floats of those that are beyond all floats.
+    let is_beyond = |name: &str, value: f64| {
+        value.is_infinite() && node.get(name).is_some_and(|node| node.kind() == Kind::Int)
+    };
+    if is_beyond("initial_value", initial)
+        || is_beyond("final_value", last)
+        || is_beyond("ramp_duration", duration) && integers.is_none()
+    {
+        return None;
+    }
+    let rise = integers
+        .and_then(|(last, initial)| last.checked_sub(initial))
+        .map_or(last - initial, |rise| rise as f64);
+    Some(Ramp { initial, last, rise, duration, start })
 }
 
-/// A number as Python computes with it; a boolean is one. An integer beyond all floats is an error in Python.
+/// A number as a share; a boolean is one. An integer beyond all floats is infinite, which compares as it does.
 fn number(node: Node<'_>) -> Option<f64> {
     match node.kind() {
         Kind::True => Some(1.0),
         Kind::False => Some(0.0),
-        Kind::Int => node.raw().parse::<f64>().ok().filter(|number| number.is_finite()),
-        Kind::Float => Some(node.raw().parse().unwrap_or(f64::NAN)),
+        Kind::Int | Kind::Float => Some(node.raw().parse().unwrap_or(f64::NAN)),
         _ => None,
     }
 }

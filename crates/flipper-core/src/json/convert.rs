@@ -113,6 +113,8 @@ impl From<&serde_json::Value> for Value {
             serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
                 (Some(int), ..) => Self::Int(int),
                 (_, Some(int), _) => int.into(),
+                // Where the build has `arbitrary_precision`, an integer may be of any size.
+                _ if !number.is_f64() => Self::BigInt(super::BigInt::from_digits(&number.to_string())),
                 (.., float) => Self::Float(float.unwrap_or(f64::NAN)),
             },
             serde_json::Value::String(text) => text.into(),

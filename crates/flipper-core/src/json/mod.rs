@@ -35,7 +35,7 @@ pub use value::{Object, Value};
 
 pub(crate) use number::{Number, python_float};
 pub(crate) use ordered::Ordered;
-pub(crate) use tape::{Document, Kind, Node, show};
+pub(crate) use tape::{Document, Kind, Node, shortened, show};
 pub(crate) use text::{CodePoints, wtf8_lossy};
 pub(crate) use write::{
     Sink, TooDeep, into_string, separate, write_bool, write_float, write_int, write_serde, write_text,

@@ -113,6 +113,11 @@ impl<'d> Node<'d> {
         &self.document.text[self.span()]
     }
 
+    /// The beginning of the value as it is written, for messages.
+    pub(crate) fn raw_start(self) -> Cow<'d, str> {
+        shortened(self.raw())
+    }
+
     pub(crate) fn is_string(self) -> bool {
         matches!(self.kind(), Kind::Plain | Kind::Escaped)
     }
@@ -226,7 +231,15 @@ fn unescape(inner: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Shows a name in an error message or a path.
+/// Shows a name in an error message or a path; of a long one, the beginning.
 pub(crate) fn show(bytes: &[u8]) -> String {
-    format!("{:?}", wtf8_lossy(bytes))
+    format!("{:?}", shortened(&wtf8_lossy(bytes)))
+}
+
+/// The first 200 characters of a text, and a sign that there are more.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(200) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
 }

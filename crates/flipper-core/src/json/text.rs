@@ -1,6 +1,6 @@
 //! Strings as Python holds them.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Holds a string as Python does: Unicode code points, among them surrogates that have lost their partner.
@@ -56,12 +56,6 @@ impl From<&str> for Text {
 impl From<String> for Text {
     fn from(text: String) -> Self {
         Self(text.into_bytes().into())
-    }
-}
-
-impl Borrow<[u8]> for Text {
-    fn borrow(&self) -> &[u8] {
-        &self.0
     }
 }
 

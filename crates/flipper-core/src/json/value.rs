@@ -66,7 +66,12 @@ impl Value {
             },
             Kind::Float => Self::Float(node.raw().parse().unwrap_or(f64::NAN)),
             Kind::Plain | Kind::Escaped => Self::String(Text::from_wtf8(node.string())),
-            Kind::Array => Self::Array(node.elements().map(Self::from_node).collect()),
+            Kind::Array => {
+                // Without its count a vector would be made for four elements, and most lists are short.
+                let mut elements = Vec::with_capacity(node.elements().count());
+                elements.extend(node.elements().map(Self::from_node));
+                Self::Array(elements)
+            }
             Kind::Object => Self::Object(Object::from_node(node)),
         }
     }
@@ -91,11 +96,23 @@ impl Value {
 
     /// Returns the value as Python's `json.dumps` prints it: ASCII, with `", "` and `": "` as separators.
     ///
-    /// `Display` prints the same.
+    /// `Display` prints the same. Arrays and objects that are nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH), as no
+    /// record has them and no edit takes them, are written as `null`.
     pub fn to_json(&self) -> String {
         let mut out = Vec::with_capacity(128);
-        write_value(self, &mut out);
+        // Where it is too deep there is a null.
+        let _ = write_value(self, &mut out);
         into_string(out)
+    }
+
+    /// Whether arrays and objects are nested deeper than so many levels.
+    pub(crate) fn is_deeper_than(&self, levels: usize) -> bool {
+        let below = |value: &Self| value.is_deeper_than(levels - 1);
+        match self {
+            Self::Array(elements) => levels == 0 || elements.iter().any(below),
+            Self::Object(object) => levels == 0 || object.iter().any(|(_, value)| below(value)),
+            _ => false,
+        }
     }
 
     /// Names the type, for messages.
@@ -135,18 +152,41 @@ impl fmt::Display for Value {
 }
 
 /// Holds the members of a JSON object in order; each key once.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Object(Vec<(Text, Value)>);
+#[derive(Clone, Default)]
+pub struct Object {
+    members: Vec<(Text, Value)>,
+    /// The places of the members by key, of an object that is too large to be searched one by one.
+    by_key: Vec<u32>,
+}
+
+/// From how many members on an object has an index.
+const INDEX_FROM: usize = 24;
 
 impl Object {
     fn from_node(node: Node<'_>) -> Self {
         let members = node.dict().into_iter();
-        Self(members.map(|(key, value)| (Text::from_wtf8(key), Value::from_node(value))).collect())
+        Self::from_entries(
+            members.map(|(key, value)| (Text::from_wtf8(key), Value::from_node(value))).collect(),
+        )
     }
 
     /// `entries` has each key once.
-    pub(crate) fn from_entries(entries: Vec<(Text, Value)>) -> Self {
-        Self(entries)
+    pub(crate) fn from_entries(members: Vec<(Text, Value)>) -> Self {
+        let mut by_key = Vec::new();
+        if members.len() >= INDEX_FROM {
+            by_key.extend(0..members.len() as u32);
+            by_key.sort_unstable_by(|a, b| members[*a as usize].0.cmp(&members[*b as usize].0));
+        }
+        Self { members, by_key }
+    }
+
+    /// The place of a key among the members; else, where it would be in the index.
+    fn find(&self, key: &[u8]) -> Result<usize, usize> {
+        if self.by_key.is_empty() {
+            return self.members.iter().position(|(name, _)| name.as_wtf8() == key).ok_or(0);
+        }
+        let found = self.by_key.binary_search_by(|at| self.members[*at as usize].0.as_wtf8().cmp(key));
+        found.map(|at| self.by_key[at] as usize)
     }
 
     /// Returns the value of a key.
@@ -155,31 +195,74 @@ impl Object {
     }
 
     pub(crate) fn get_wtf8(&self, key: &[u8]) -> Option<&Value> {
-        self.0.iter().find(|(name, _)| name.as_wtf8() == key).map(|(_, value)| value)
+        self.find(key).ok().map(|at| &self.members[at].1)
     }
 
     /// Sets a key, in its place if the object has it, else as the last member. Returns the value it had.
     pub fn insert(&mut self, key: impl Into<Text>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.into(), value.into());
-        if let Some((_, slot)) = self.0.iter_mut().find(|(name, _)| *name == key) {
-            return Some(std::mem::replace(slot, value));
+        match self.find(key.as_wtf8()) {
+            Ok(at) => Some(std::mem::replace(&mut self.members[at].1, value)),
+            Err(_) if self.by_key.is_empty() => {
+                self.members.push((key, value));
+                *self = Self::from_entries(std::mem::take(&mut self.members));
+                None
+            }
+            Err(place) => {
+                self.by_key.insert(place, self.members.len() as u32);
+                self.members.push((key, value));
+                None
+            }
         }
-        self.0.push((key, value));
-        None
     }
 
     /// Walks the members in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Text, &Value)> {
-        self.0.iter().map(|(key, value)| (key, value))
+        self.members.iter().map(|(key, value)| (key, value))
     }
 
     /// Returns how many members there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.members.len()
     }
 
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.members.is_empty()
+    }
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.members == other.members
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_objects_find_their_members_by_an_index() {
+        let mut object = Object::default();
+        for round in 0..2 {
+            for at in 0..200 {
+                let old = object.insert(format!("k{}", at * 37 % 200), at + round);
+                assert_eq!(old, (round == 1).then_some(Value::from(at)));
+            }
+        }
+        assert_eq!(object.len(), 200);
+        for at in 0..200 {
+            assert_eq!(object.get(&format!("k{}", at * 37 % 200)), Some(&Value::from(at + 1)));
+        }
+        assert_eq!(object.get("k200"), None);
+        let again = Value::parse(&Value::Object(object.clone()).to_json()).unwrap();
+        assert_eq!(again, Value::Object(object));
     }
 }

@@ -1,5 +1,7 @@
 //! The writer: what Python's `json.dumps` prints, into a buffer or straight into a hash.
 
+use std::fmt::{self, Write as _};
+
 use super::text::CodePoints;
 use super::{MAX_DEPTH, Value, python_float};
 
@@ -20,8 +22,18 @@ pub(crate) fn into_string(written: Vec<u8>) -> String {
     String::from_utf8(written).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-pub(crate) fn write_value(value: &Value, out: &mut impl Sink) {
+/// Writes a value. What an application has nested deeper than a record may be is written as `null`, and said.
+pub(crate) fn write_value(value: &Value, out: &mut impl Sink) -> Result<(), TooDeep> {
+    write_value_at(value, 0, out)
+}
+
+fn write_value_at(value: &Value, depth: usize, out: &mut impl Sink) -> Result<(), TooDeep> {
+    let mut outcome = Ok(());
     match value {
+        Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => {
+            out.put(b"null");
+            outcome = Err(TooDeep);
+        }
         Value::Null => out.put(b"null"),
         Value::Bool(bool) => write_bool(*bool, out),
         Value::Int(int) => write_int(*int, out),
@@ -32,7 +44,7 @@ pub(crate) fn write_value(value: &Value, out: &mut impl Sink) {
             out.put(b"[");
             for (at, element) in elements.iter().enumerate() {
                 separate(at, out);
-                write_value(element, out);
+                outcome = outcome.and(write_value_at(element, depth + 1, out));
             }
             out.put(b"]");
         }
@@ -42,10 +54,21 @@ pub(crate) fn write_value(value: &Value, out: &mut impl Sink) {
                 separate(at, out);
                 write_text(key.as_wtf8(), out);
                 out.put(b": ");
-                write_value(value, out);
+                outcome = outcome.and(write_value_at(value, depth + 1, out));
             }
             out.put(b"}");
         }
+    }
+    outcome
+}
+
+/// Takes what is formatted.
+struct Formatted<'s, S>(&'s mut S);
+
+impl<S: Sink> fmt::Write for Formatted<'_, S> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.put(text.as_bytes());
+        Ok(())
     }
 }
 
@@ -60,10 +83,8 @@ pub(crate) fn write_serde(value: &serde_json::Value, out: &mut impl Sink) -> Res
 
 fn write_serde_at(value: &serde_json::Value, depth: usize, out: &mut impl Sink) -> Result<(), TooDeep> {
     use serde_json::Value;
-    if depth > MAX_DEPTH {
-        return Err(TooDeep);
-    }
     match value {
+        Value::Array(_) | Value::Object(_) if depth >= MAX_DEPTH => return Err(TooDeep),
         Value::Null => out.put(b"null"),
         Value::Bool(bool) => write_bool(*bool, out),
         Value::Number(number) => {
@@ -71,8 +92,11 @@ fn write_serde_at(value: &serde_json::Value, depth: usize, out: &mut impl Sink) 
                 write_int(int, out);
             } else if let Some(int) = number.as_u64() {
                 out.put(itoa::Buffer::new().format(int).as_bytes());
-            } else {
+            } else if number.is_f64() {
                 write_float(number.as_f64().unwrap_or(f64::NAN), out);
+            } else {
+                // An integer beyond 64 bits, which there is where the build has `arbitrary_precision`.
+                let _ = write!(Formatted(out), "{number}");
             }
         }
         Value::String(text) => write_text(text.as_bytes(), out),

@@ -7,7 +7,7 @@ use crate::{Error, Flag};
 ///
 /// A record that cannot be read is an item like any other, so that it does not end the listing. An `Err` in place of
 /// an item is always the last, and means that the listing is *incomplete*: it must not replace what is known.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Listed {
     /// A flag.
@@ -27,7 +27,7 @@ pub enum Listed {
 ///
 /// The first is [`Resync`](Self::Resync), sent once the subscription is active: whoever loads everything *after* it
 /// misses nothing. It comes again after every gap: a reconnect, an overflow. Order holds for each flag by itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Change {
     /// Anything may have changed: load everything.

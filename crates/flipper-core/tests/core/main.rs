@@ -4,6 +4,7 @@
 mod allocations;
 mod edits;
 mod explanations;
+mod hostile;
 mod properties;
 mod strategies;
 mod unknown_parts;

@@ -65,22 +65,3 @@ fn huge_and_deep_records_are_errors() {
         "{error}"
     );
 }
-
-#[test]
-fn a_hostile_record_takes_time_in_proportion_to_its_size() {
-    // Each would be quadratic without an index: 100,000 checks, keys, names.
-    let checks: Vec<_> =
-        (0..100_000).map(|at| format!(r#"{{"variable": "v{at}", "value": 1, "operator": "gt"}}"#)).collect();
-    let keys: Vec<_> = (0..100_000).map(|at| format!(r#""v{at}": []"#)).collect();
-    let names: Vec<_> = (0..100_000).map(|at| format!("\"v{at}\"")).collect();
-    let bucketer =
-        format!(r#"{{"type": "ConsistentHashPercentageBucketer", "key_whitelist": [{}]}}"#, names.join(","));
-    for flag in [
-        super::stored(&format!(r#"[{{"x": [{}]}}]"#, checks.join(",")), "null"),
-        super::stored(&format!("[{{{}}}]", keys.join(",")), "null"),
-        super::stored("[]", &bucketer),
-    ] {
-        assert!(flag.rewritten_by_flipper_client(flipper_core::Timestamp::now()).is_ok());
-        assert!(flag.is_enabled(&flipper_core::ctx! { v5: 2, v99999: 3 }));
-    }
-}

@@ -12,7 +12,10 @@ pub async fn closing_ends_watches_and_can_be_repeated(subject: &Subject) -> Outc
     store.close().await.unwrap();
     if let Some(mut changes) = changes {
         while let Some(change) = next(&mut changes).await {
-            assert!(matches!(change, Change::Resync { .. } | Change::Put(_) | Change::Down { .. }), "{change:?}");
+            assert!(
+                matches!(change, Change::Resync { .. } | Change::Put(_) | Change::Down { .. }),
+                "{change:?}"
+            );
         }
     }
     Outcome::Proven

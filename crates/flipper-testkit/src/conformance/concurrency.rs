@@ -16,7 +16,8 @@ pub async fn edits_of_32_editors_are_all_kept(subject: &Subject) -> Outcome {
     FeatureFlagClient::new(store.clone()).create("X").await.unwrap();
     let mut editors = tokio::task::JoinSet::new();
     for editor in 0..EDITORS {
-        let client = FeatureFlagClient::builder(store.clone()).deadline(std::time::Duration::from_mins(1)).build();
+        let client =
+            FeatureFlagClient::builder(store.clone()).deadline(std::time::Duration::from_mins(1)).build();
         editors.spawn(async move {
             for edit in 0..EDITS {
                 let data = serde_json::json!({format!("{editor}-{edit}"): true});

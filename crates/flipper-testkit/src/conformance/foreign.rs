@@ -6,7 +6,9 @@ use crate::Subject;
 /// What somebody else writes and deletes is seen by the next read.
 pub async fn others_writes_are_read(subject: &Subject) -> Outcome {
     let store = subject.store().await;
-    let Some(other) = subject.sibling(&store).await else { return Outcome::Absent("a second store on the same data") };
+    let Some(other) = subject.sibling(&store).await else {
+        return Outcome::Absent("a second store on the same data");
+    };
     put(&*other, &flag("X", 1)).await;
     assert_eq!(stored(&*store, "X").await.as_deref(), Some(flag("X", 1).as_json()));
     put(&*other, &flag("X", 2)).await;
@@ -19,7 +21,9 @@ pub async fn others_writes_are_read(subject: &Subject) -> Outcome {
 /// A write on top of a version that somebody else has replaced is a conflict.
 pub async fn a_write_on_top_of_others_is_a_conflict(subject: &Subject) -> Outcome {
     let store = subject.store().await;
-    let Some(other) = subject.sibling(&store).await else { return Outcome::Absent("a second store on the same data") };
+    let Some(other) = subject.sibling(&store).await else {
+        return Outcome::Absent("a second store on the same data");
+    };
     let version = put(&*store, &flag("X", 1)).await;
     put(&*other, &flag("X", 2)).await;
     let error = store.put(&flag("X", 3), Expect::Matches(&version)).await.expect_err("the version is old");

@@ -5,9 +5,9 @@ use crate::{Subject, collect};
 
 /// Names that somebody's encoding, path or pattern might trip over.
 const NAMES: &[&str] = &[
-    "X", "x", "a", "a/b", "a/b/", "a//b", "/lead", "..", "../up", ".", "a b", " ", "a%2Fb", "%", "?", "#", "a?b#c", "*", "[x]",
-    "a*", "\\", "\"", "'", "{}", "é", "e\u{301}", "😀", "\u{200b}", "\u{a0}", "a:b", "a,b", "a&b=c", "a+b", "~", "-", "_", "feature",
-    "CON", "a.json", "null", "0",
+    "X", "x", "a", "a/b", "a/b/", "a//b", "/lead", "..", "../up", ".", "a b", " ", "a%2Fb", "%", "?", "#",
+    "a?b#c", "*", "[x]", "a*", "\\", "\"", "'", "{}", "é", "e\u{301}", "😀", "\u{200b}", "\u{a0}", "a:b",
+    "a,b", "a&b=c", "a+b", "~", "-", "_", "feature", "CON", "a.json", "null", "0",
 ];
 
 /// Every legal name can be put, got, listed and deleted, and is what it was.
@@ -63,7 +63,8 @@ pub async fn neighbouring_names_do_not_touch(subject: &Subject) -> Outcome {
 pub async fn illegal_names_are_refused(subject: &Subject) -> Outcome {
     let store = subject.store().await;
     for of in ["", "a\\u0000b", "line\\nbreak"] {
-        let record = format!(r#"{{"feature_name": "{of}", "is_enabled": true, "meta": {{"created_date": 1}}}}"#);
+        let record =
+            format!(r#"{{"feature_name": "{of}", "is_enabled": true, "meta": {{"created_date": 1}}}}"#);
         let flag = Flag::from_json(record.as_bytes()).unwrap();
         let error = store.put(&flag, Expect::Any).await.expect_err("the name is illegal");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -30,7 +30,12 @@ async fn state(store: &Arc<dyn Store>, change: Change) -> (String, Option<String
 }
 
 /// Waits until a flag is told to be in a state.
-async fn until(store: &Arc<dyn Store>, changes: &mut BoxStream<'static, Change>, of: &str, record: Option<&str>) {
+async fn until(
+    store: &Arc<dyn Store>,
+    changes: &mut BoxStream<'static, Change>,
+    of: &str,
+    record: Option<&str>,
+) {
     loop {
         let change = next(changes).await.expect("the watch goes on");
         let (flag, told) = state(store, change).await;
@@ -70,7 +75,9 @@ pub async fn a_watch_tells_writes_in_order(subject: &Subject) -> Outcome {
 /// What somebody else writes is told as well.
 pub async fn a_watch_tells_others_writes(subject: &Subject) -> Outcome {
     let store = subject.store().await;
-    let Some(other) = subject.sibling(&store).await else { return Outcome::Absent("a second store on the same data") };
+    let Some(other) = subject.sibling(&store).await else {
+        return Outcome::Absent("a second store on the same data");
+    };
     let Some(mut changes) = watch(&store).await else { return ABSENT };
     put(&*other, &flag("X", 1)).await;
     until(&store, &mut changes, "X", Some(flag("X", 1).as_json())).await;
