@@ -181,7 +181,7 @@ impl ConditionBuilder {
             match self.refuse(variable, operator, check.operand()) {
                 Some(why) => {
                     self.error =
-                        Some(Error::invalid(format!("check `{}`: {why}", shortened(&check.to_string()))))
+                        Some(Error::invalid(format!("check `{}`: {why}", shortened(&check.to_string()))));
                 }
                 None => self.checks.push(check),
             }

@@ -94,14 +94,14 @@ impl Percentage {
     }
 
     /// Returns the share at a time, under given semantics; `None` for a stored percentage of a kind that this version
-    /// cannot use, or that flipper-client would fail on.
+    /// cannot use.
     #[inline]
     pub fn value_under(&self, semantics: Semantics, now: Timestamp) -> Option<f64> {
         match &self.0 {
             Share::Fixed(share) => Some(*share),
             Share::Ramp(ramp) => match semantics {
                 Semantics::Documented => Some(ramp.documented(now)),
-                Semantics::FlipperClient => ramp.flipper_client(now),
+                Semantics::FlipperClient => Some(ramp.flipper_client_after(ramp.elapsed(now))),
             },
             Share::Unknown(_) => None,
         }
@@ -150,7 +150,12 @@ impl Percentage {
                 }
                 out.put(b", \"initial_time\": ");
                 match ramp.start {
-                    Some(start) => write_int(start.as_secs(), out),
+                    Some(start) if start.as_micros() % 1_000_000 == 0 => write_int(start.as_secs(), out),
+                    // Read from a record: flipper-client writes whole seconds only.
+                    Some(start) => {
+                        let fraction = (start.as_micros() % 1_000_000) as f64 / 1e6;
+                        write_float(start.as_secs() as f64 + fraction, out);
+                    }
                     None => out.put(b"null"),
                 }
                 out.put(b"}");
@@ -173,13 +178,6 @@ impl Ramp {
             return self.last;
         }
         line.clamp(self.initial.min(self.last), self.initial.max(self.last))
-    }
-
-    fn flipper_client(&self, now: Timestamp) -> Option<f64> {
-        if !self.start.is_none_or(python_can_hold) {
-            return None;
-        }
-        Some(self.flipper_client_after(self.elapsed(now)))
     }
 
     /// What flipper-client computes when it believes that so many seconds have passed.

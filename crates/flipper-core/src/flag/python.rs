@@ -168,10 +168,10 @@ fn write_whitelist(node: Option<Node<'_>>, out: &mut impl Sink) -> Result<()> {
         match node.kind() {
             Kind::Array => names.extend(node.elements().map(Value::from_node)),
             Kind::Object => {
-                names.extend(node.members().map(|(key, _)| Value::String(Text::from_wtf8(key.string()))))
+                names.extend(node.members().map(|(key, _)| Value::String(Text::from_wtf8(key.string()))));
             }
             Kind::Plain | Kind::Escaped => {
-                names.extend(read::characters(&node.string()).into_iter().map(Value::String))
+                names.extend(read::characters(&node.string()).into_iter().map(Value::String));
             }
             _ => return Err(raises("TypeError", &format!("for the key_whitelist {}", node.raw_start()))),
         }

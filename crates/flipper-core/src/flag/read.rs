@@ -7,7 +7,7 @@ use crate::bucketer::ConsistentHash;
 use crate::check::Symbol;
 use crate::condition::{DELIMITER, find_delimiter, split_keyword};
 use crate::json::{Document, Kind, Node, Ordered, Text, Value, show, wtf8_lossy};
-use crate::percentage::{Ramp, Share};
+use crate::percentage::{Ramp, Share, python_can_hold};
 use crate::{Bucketer, Check, Condition, Error, FlagName, Operator, Percentage, Result, Timestamp};
 
 pub(super) fn read(name: Option<FlagName<'_>>, stored: &[u8]) -> Result<Flag> {
@@ -296,7 +296,8 @@ fn read_ramp(node: Node<'_>) -> Option<Ramp> {
     let start = match node.get("initial_time") {
         None => None,
         Some(null) if null.kind() == Kind::Null => None,
-        Some(time) => Some(read_time(time)?),
+        // A start that Python cannot hold makes a percentage that nobody can use.
+        Some(time) => Some(read_time(time).filter(|time| python_can_hold(*time))?),
     };
     let duration = field("ramp_duration", 3600.0)?;
     let last = field("final_value", 1.0)?;

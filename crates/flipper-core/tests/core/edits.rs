@@ -150,6 +150,21 @@ fn conditions_and_bucketers_of_one_flag_can_be_given_to_another() {
 }
 
 #[test]
+fn a_ramp_that_starts_within_a_second_is_given_on_as_it_is() {
+    for start in ["1700000000.5", "1700000000.1234567", "-5.9", "253402300799.99997", "0.000001"] {
+        let from = super::stored(
+            "[]",
+            &format!(
+                r#"{{"type": "PercentageBucketer", "percentage": {{"type": "LinearRampPercentage", "initial_time": {start}}}}}"#
+            ),
+        );
+        let mut to = super::switched_on();
+        to.set_bucketer(from.bucketer()).unwrap();
+        assert_eq!(to.bucketer(), from.bucketer(), "{start}");
+    }
+}
+
+#[test]
 fn a_new_flag_is_what_flipper_client_writes() {
     let flag = Flag::new(FlagName::new("é/\"").unwrap(), Timestamp::from_micros(1_700_000_000_999_999));
     let expected = r#"{"feature_name": "\u00e9/\"", "is_enabled": false, "meta": {"client_data": {}, "created_date": 1700000000, "conditions": [], "bucketer": {"type": "NoOpBucketer"}}}"#;

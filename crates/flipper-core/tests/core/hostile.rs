@@ -138,7 +138,7 @@ fn depth_limits_are_the_same_however_a_value_is_given() {
 #[test]
 fn lists_are_kept_without_spare_room() {
     let lists = "[1],".repeat(200_000);
-    let text = format!("[{}1]", lists);
+    let text = format!("[{lists}1]");
     let counted = allocation_counter::measure(|| {
         std::hint::black_box(Value::parse(&text).unwrap());
     });

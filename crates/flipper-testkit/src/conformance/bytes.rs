@@ -15,6 +15,12 @@ pub async fn bytes_are_kept_as_they_are(subject: &Subject) -> Outcome {
     foreign.set_enabled(false).unwrap();
     put(&*store, &foreign).await;
     assert_eq!(stored(&*store, "X").await.as_deref(), Some(foreign.as_json()));
+    // One that flipper-client can read, and would write otherwise.
+    let spaced =
+        b" { \"feature_name\":\"X\",\n\"is_enabled\":true,\"more\":1E2,\"meta\":{\"created_date\":1} }";
+    let spaced = Flag::from_json(spaced).unwrap();
+    put(&*store, &spaced).await;
+    assert_eq!(stored(&*store, "X").await.as_deref(), Some(spaced.as_json()));
     Outcome::Proven
 }
 

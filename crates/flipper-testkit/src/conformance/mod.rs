@@ -124,6 +124,7 @@ macro_rules! for_each_behaviour {
             corrupt_records_can_be_replaced_and_deleted
             a_watch_begins_with_a_resync
             a_watch_tells_writes_in_order
+            a_watch_wakes_who_waits
             a_watch_tells_others_writes
             watchers_do_not_disturb_one_another
             a_slow_watcher_is_told_to_load_again
@@ -180,6 +181,7 @@ behaviours! {
     corrupt_records_can_be_replaced_and_deleted
     a_watch_begins_with_a_resync
     a_watch_tells_writes_in_order
+    a_watch_wakes_who_waits
     a_watch_tells_others_writes
     watchers_do_not_disturb_one_another
     a_slow_watcher_is_told_to_load_again

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use flipper_core::{BoxStream, Change, Expect, Store};
 
@@ -70,6 +71,34 @@ pub async fn a_watch_tells_writes_in_order(subject: &Subject) -> Outcome {
     put(&*store, &flag("X", 9)).await;
     until(&store, &mut changes, "X", Some(flag("X", 9).as_json())).await;
     Outcome::Proven
+}
+
+/// Whoever waits for a change is woken by it.
+pub async fn a_watch_wakes_who_waits(subject: &Subject) -> Outcome {
+    let store = subject.store().await;
+    let Some(mut changes) = watch(&store).await else { return ABSENT };
+    for number in 1..=2 {
+        let waiting = tokio::spawn(async move {
+            let change = next(&mut changes).await;
+            (changes, change)
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        put(&*store, &flag("X", number)).await;
+        let (watch, change) = waiting.await.unwrap();
+        changes = watch;
+        assert_eq!(state(&store, change.expect("the watch goes on")).await.0, "X");
+        // A store may tell one write more than once.
+        until_quiet(&mut changes).await;
+    }
+    Outcome::Proven
+}
+
+/// Waits until nothing has been told for a while.
+async fn until_quiet(changes: &mut BoxStream<'static, Change>) {
+    loop {
+        let told = std::future::poll_fn(|task| changes.as_mut().poll_next(task));
+        let Ok(Some(_)) = tokio::time::timeout(Duration::from_millis(200), told).await else { return };
+    }
 }
 
 /// What somebody else writes is told as well.
