@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use flipper_core::{Bucketer, Evaluator, Flag, FlagName, Percentage, Result, Timestamp, ctx};
+use flipper::{Bucketer, Evaluator, Flag, FlagName, Percentage, Result, Timestamp, ctx};
 
 const USERS: i32 = 10_000;
 const WIDTH: usize = 50;

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use flipper_core::{Bucketer, Flag, FlagName, Result, ctx};
+use flipper::{Bucketer, Flag, FlagName, Result, ctx};
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("flags");

@@ -13,7 +13,6 @@
 //! # Ok::<(), flipper_core::Error>(())
 //! ```
 
-mod listing;
 mod store;
 mod watch;
 

@@ -10,7 +10,6 @@ use flipper_core::{
     Store, Version, Versioned,
 };
 
-use crate::listing::Ready;
 use crate::watch::{Told, Watchers};
 
 /// Keeps flags in memory, ordered by name.
@@ -117,11 +116,11 @@ impl Store for MemoryStore {
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
         let state = self.read();
         if let Err(error) = state.open() {
-            return Box::pin(Ready(std::iter::once(Err(error))));
+            return Box::pin(flipper_core::store::iter([Err(error)]));
         }
         let flags = state.flags.values().skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
         let flags: Vec<_> = flags.map(|found| Ok(Listed::Flag(owned(found)))).collect();
-        Box::pin(Ready(flags.into_iter()))
+        Box::pin(flipper_core::store::iter(flags))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -211,8 +211,9 @@ impl<S: Store> Store for FaultStore<S> {
         self.inner.list(page)
     }
 
+    /// Those of the store, but for local reads: see [`peek`](Self::peek).
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.inner.capabilities().with_local_reads(false)
     }
 
     fn watch(&self) -> Option<BoxStream<'static, Change>> {

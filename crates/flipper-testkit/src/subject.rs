@@ -10,6 +10,7 @@ use flipper_core::{FlagName, Store};
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Make = Box<dyn Fn() -> BoxFuture<Arc<dyn Store>> + Send + Sync>;
 type Sibling = Box<dyn Fn(Arc<dyn Store>) -> BoxFuture<Arc<dyn Store>> + Send + Sync>;
+type Outage = Box<dyn Fn(Arc<dyn Store>) -> BoxFuture<()> + Send + Sync>;
 type Plant = Box<dyn Fn(Arc<dyn Store>, String, Vec<u8>) -> BoxFuture<()> + Send + Sync>;
 
 /// Tells the conformance suite how to get at a store.
@@ -20,6 +21,7 @@ pub struct Subject {
     make: Make,
     sibling: Option<Sibling>,
     plant: Option<Plant>,
+    outage: Option<Outage>,
 }
 
 impl Subject {
@@ -36,6 +38,7 @@ impl Subject {
             }),
             sibling: None,
             plant: None,
+            outage: None,
         }
     }
 
@@ -62,6 +65,23 @@ impl Subject {
         self
     }
 
+    /// Tells how to make the backend of a store unreachable.
+    #[must_use]
+    pub fn with_outage<F>(mut self, outage: impl Fn(Arc<dyn Store>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.outage = Some(Box::new(move |store| Box::pin(outage(store))));
+        self
+    }
+
+    /// Makes the backend of a store unreachable; returns whether it is known how.
+    pub async fn outage(&self, store: &Arc<dyn Store>) -> bool {
+        let Some(outage) = &self.outage else { return false };
+        outage(Arc::clone(store)).await;
+        true
+    }
+
     /// Makes an empty store.
     pub async fn store(&self) -> Arc<dyn Store> {
         (self.make)().await
@@ -85,6 +105,7 @@ impl fmt::Debug for Subject {
         f.debug_struct("Subject")
             .field("has_sibling", &self.sibling.is_some())
             .field("has_plant", &self.plant.is_some())
+            .field("has_outage", &self.outage.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -2,10 +2,12 @@
 
 mod change;
 mod contract;
+mod iter;
 mod page;
 mod version;
 
 pub use change::{Change, Listed, Peek, ResyncCause};
 pub use contract::{BoxStream, Store};
+pub use iter::{Iter, iter};
 pub use page::{Capabilities, CompareAndSet, Page, Watching};
 pub use version::{Expect, Version, Versioned};

@@ -39,13 +39,34 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Everything that the contract has.
-    pub const FULL: Self = Self {
+    /// Reads and atomic conditional writes; no watching and no local reads.
+    pub const CONDITIONAL_WRITES: Self = Self {
         conditional_put: CompareAndSet::Atomic,
         conditional_delete: CompareAndSet::Atomic,
-        watch: Watching::Pushed,
-        local_reads: true,
+        watch: Watching::Absent,
+        local_reads: false,
     };
+
+    /// Everything that the contract has.
+    pub const FULL: Self = Self { watch: Watching::Pushed, local_reads: true, ..Self::CONDITIONAL_WRITES };
+
+    /// Chooses how changes by others become known.
+    #[must_use]
+    pub const fn with_watch(self, watch: Watching) -> Self {
+        Self { watch, ..self }
+    }
+
+    /// Chooses whether reads are answered from memory.
+    #[must_use]
+    pub const fn with_local_reads(self, local_reads: bool) -> Self {
+        Self { local_reads, ..self }
+    }
+
+    /// Chooses how writes with an expectation are carried out.
+    #[must_use]
+    pub const fn with_conditional_writes(self, put: CompareAndSet, delete: CompareAndSet) -> Self {
+        Self { conditional_put: put, conditional_delete: delete, ..self }
+    }
 }
 
 /// Says how good an expectation is.

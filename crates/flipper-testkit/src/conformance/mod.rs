@@ -11,6 +11,7 @@ mod corrupt;
 mod foreign;
 mod local;
 mod names;
+mod outage;
 mod paging;
 mod watch;
 
@@ -22,6 +23,7 @@ pub use corrupt::*;
 pub use foreign::*;
 pub use local::*;
 pub use names::*;
+pub use outage::*;
 pub use paging::*;
 pub use watch::*;
 
@@ -46,7 +48,7 @@ pub enum Outcome {
 /// ```
 /// # use flipper_memory::MemoryStore;
 /// # use flipper_testkit::{Subject, store_conformance};
-/// store_conformance!(memory, Subject::new(|| async { MemoryStore::new() }), absent = 4);
+/// store_conformance!(memory, Subject::new(|| async { MemoryStore::new() }), absent = 7);
 /// ```
 #[macro_export]
 macro_rules! store_conformance {
@@ -130,6 +132,8 @@ macro_rules! for_each_behaviour {
             a_slow_watcher_is_told_to_load_again
             local_reads_agree_with_the_source
             a_peek_is_seen_once
+            a_lost_reply_is_found_out
+            an_outage_is_told_in_bounded_time
             closing_ends_watches_and_can_be_repeated
             dropping_ends_watches
         }
@@ -188,6 +192,8 @@ behaviours! {
     local_reads_agree_with_the_source
     a_peek_is_seen_once
     closing_ends_watches_and_can_be_repeated
+    a_lost_reply_is_found_out
+    an_outage_is_told_in_bounded_time
     dropping_ends_watches
 }
 

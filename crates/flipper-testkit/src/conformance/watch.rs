@@ -4,6 +4,7 @@ use std::time::Duration;
 use flipper_core::{BoxStream, Change, Expect, Store};
 
 use super::{Outcome, flag, name, put};
+use crate::stream::PATIENCE;
 use crate::{Subject, next};
 
 const ABSENT: Outcome = Outcome::Absent("watch");
@@ -84,7 +85,9 @@ pub async fn a_watch_wakes_who_waits(subject: &Subject) -> Outcome {
         });
         tokio::time::sleep(Duration::from_millis(50)).await;
         put(&*store, &flag("X", number)).await;
-        let (watch, change) = waiting.await.unwrap();
+        // Less than the patience of `next`, which looks once more when it runs out.
+        let woken = tokio::time::timeout(PATIENCE / 2, waiting).await.expect("whoever waits is woken");
+        let (watch, change) = woken.unwrap();
         changes = watch;
         assert_eq!(state(&store, change.expect("the watch goes on")).await.0, "X");
         // A store may tell one write more than once.

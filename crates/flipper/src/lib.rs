@@ -1,0 +1,30 @@
+//! Feature flags for applications that own their flags.
+//!
+//! ```
+//! # fn main() -> flipper::Result<()> { futures_lite::future::block_on(async {
+//! use flipper::{Bucketer, Condition, FeatureFlagClient, MemoryStore, Percentage, ctx};
+//!
+//! let client = FeatureFlagClient::new(MemoryStore::new());
+//! let flag = client.create("CHECKOUT").await?;
+//! flag.enable().await?;
+//! flag.add_condition(&Condition::builder().eq("is_admin", true).build()?).await?;
+//! flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"])).await?;
+//!
+//! assert!(client.is_enabled("CHECKOUT", &ctx! { user_id: 1 }).await);
+//! assert!(!client.is_enabled("CHECKOUT", &ctx! { user_id: 2 }).await);
+//! assert!(client.is_enabled("CHECKOUT", &ctx! { user_id: 2, is_admin: true }).await);
+//! # Ok(()) }) }
+//! ```
+//!
+//! This crate gathers the others: the client and the flag model of `flipper-core`, and a store for each feature.
+//!
+//! | feature | store | address for [`open`] |
+//! |---|---|---|
+//! | `memory` (default) | `MemoryStore`: for tests and development | `memory:` |
+
+mod address;
+
+pub use address::open;
+pub use flipper_core::*;
+#[cfg(feature = "memory")]
+pub use flipper_memory::MemoryStore;
