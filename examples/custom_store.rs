@@ -12,28 +12,40 @@ use flipper::{
 };
 
 #[derive(Debug, Default)]
-struct Table(Mutex<(u64, BTreeMap<String, (u64, Vec<u8>)>)>);
+struct Table(Mutex<Rows>);
+
+#[derive(Debug, Default)]
+struct Rows {
+    by_name: BTreeMap<String, Row>,
+    last_version: u64,
+}
+
+#[derive(Debug)]
+struct Row {
+    version: u64,
+    bytes: Vec<u8>,
+}
 
 impl Table {
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<String, (u64, Vec<u8>)>)> {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A record that cannot be read is an error that has the record's version.
-fn read(name: &str, (version, bytes): &(u64, Vec<u8>)) -> Result<Versioned<Flag>> {
-    let version = Version::from_u64(*version);
-    match Flag::read(FlagName::new(name)?, bytes) {
+fn read(name: &str, row: &Row) -> Result<Versioned<Flag>> {
+    let version = Version::from_u64(row.version);
+    match Flag::read(FlagName::new(name)?, &row.bytes) {
         Ok(value) => Ok(Versioned { value, version }),
         Err(error) => Err(error.with_store("table").with_version(version)),
     }
 }
 
-fn check(found: Option<&(u64, Vec<u8>)>, expect: Expect<'_>) -> Result<()> {
+fn check(found: Option<&Row>, expect: Expect<'_>) -> Result<()> {
     let is_met = match expect {
         Expect::Any => true,
         Expect::Absent => found.is_none(),
-        Expect::Matches(version) => found.is_some_and(|(found, _)| version.as_u64() == Some(*found)),
+        Expect::Matches(version) => found.is_some_and(|row| version.as_u64() == Some(row.version)),
         _ => false,
     };
     let conflict = || Error::new(ErrorKind::Conflict, "the flag is not as expected").with_store("table");
@@ -43,38 +55,34 @@ fn check(found: Option<&(u64, Vec<u8>)>, expect: Expect<'_>) -> Result<()> {
 #[async_trait]
 impl Store for Table {
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
-        self.lock().1.get(name.as_str()).map(|record| read(name.as_str(), record)).transpose()
+        self.rows().by_name.get(name.as_str()).map(|row| read(name.as_str(), row)).transpose()
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         FlagName::new(flag.name())?;
-        let (last, records) = &mut *self.lock();
-        check(records.get(flag.name()), expect)?;
-        *last += 1;
-        records.insert(flag.name().to_owned(), (*last, flag.as_json().as_bytes().to_vec()));
-        Ok(Version::from_u64(*last))
+        let mut rows = self.rows();
+        check(rows.by_name.get(flag.name()), expect)?;
+        rows.last_version += 1;
+        let version = rows.last_version;
+        let row = Row { version, bytes: flag.as_json().as_bytes().to_vec() };
+        rows.by_name.insert(flag.name().to_owned(), row);
+        Ok(Version::from_u64(version))
     }
 
     async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
         if matches!(expect, Expect::Absent) {
             return Err(Error::new(ErrorKind::InvalidInput, "nothing to delete").with_store("table"));
         }
-        let records = &mut self.lock().1;
-        let Some(found) = records.get(name.as_str()) else { return Ok(false) };
-        check(Some(found), expect)?;
-        Ok(records.remove(name.as_str()).is_some())
+        let mut rows = self.rows();
+        let Some(row) = rows.by_name.get(name.as_str()) else { return Ok(false) };
+        check(Some(row), expect)?;
+        Ok(rows.by_name.remove(name.as_str()).is_some())
     }
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
-        let items: Vec<_> = self
-            .lock()
-            .1
-            .iter()
-            .skip(page.offset)
-            .take(page.limit.unwrap_or(usize::MAX))
-            .map(listed)
-            .collect();
-        Box::pin(flipper::store::iter(items))
+        let rows = self.rows();
+        let page = rows.by_name.iter().skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
+        Box::pin(flipper::store::iter(page.map(listed).collect::<Vec<_>>()))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -82,8 +90,8 @@ impl Store for Table {
     }
 }
 
-fn listed((name, record): (&String, &(u64, Vec<u8>))) -> Result<Listed> {
-    Ok(match read(name, record) {
+fn listed((name, row): (&String, &Row)) -> Result<Listed> {
+    Ok(match read(name, row) {
         Ok(found) => Listed::Flag(found),
         Err(error) => Listed::Bad { name: name.as_str().into(), version: error.version().cloned(), error },
     })

@@ -45,12 +45,12 @@ mod tests {
         let flags = FeatureFlagClient::builder(MemoryStore::new()).clock(clock.clone()).build();
         let sale = flags.create("SALE").await.unwrap();
         sale.enable().await.unwrap();
-        let ramp = Percentage::linear_ramp(0.0, 1.0, Duration::from_mins(60), start).unwrap();
+        let ramp = Percentage::linear_ramp(0.0, 1.0, Duration::from_hours(1), start).unwrap();
         sale.set_bucketer(&Bucketer::consistent_hash(ramp, ["user_id"])).await.unwrap();
 
         let shop = Shop { flags };
         assert_eq!(shop.price(7, 100).await, 100);
-        clock.advance(Duration::from_mins(60));
+        clock.advance(Duration::from_hours(1));
         assert_eq!(shop.price(7, 100).await, 50);
     }
 
