@@ -82,7 +82,7 @@ impl Store for Table {
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
         let rows = self.rows();
         let page = rows.by_name.iter().skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
-        Box::pin(flipper::store::iter(page.map(listed).collect::<Vec<_>>()))
+        Box::pin(flipper::store::iter(page.map(listed).map(Ok).collect::<Vec<_>>()))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -90,11 +90,11 @@ impl Store for Table {
     }
 }
 
-fn listed((name, row): (&String, &Row)) -> Result<Listed> {
-    Ok(match read(name, row) {
+fn listed((name, row): (&String, &Row)) -> Listed {
+    match read(name, row) {
         Ok(found) => Listed::Flag(found),
         Err(error) => Listed::Bad { name: name.as_str().into(), version: error.version().cloned(), error },
-    })
+    }
 }
 
 #[tokio::main]

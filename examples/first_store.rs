@@ -3,7 +3,6 @@
 //! Run it with `cargo run --example first_store`. It uses the memory store; every other store has the same client.
 
 use flipper::{Bucketer, Condition, Context, FeatureFlagClient, MemoryStore, Percentage, ctx};
-use serde_json::json;
 
 #[tokio::main]
 async fn main() -> flipper::Result<()> {
@@ -27,13 +26,7 @@ async fn main() -> flipper::Result<()> {
     }
 
     // For half of the users, always the same half.
-    let test = client
-        .create_with(
-            "HOMEPAGE_AB_TEST",
-            true,
-            json!({"owner": "web"}).as_object().unwrap_or(&Default::default()),
-        )
-        .await?;
+    let test = client.create_with("HOMEPAGE_AB_TEST", true, [("owner", "web")]).await?;
     test.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"])).await?;
     for user_id in 1..=4 {
         println!("for user {user_id}: {}", test.is_enabled(&ctx! { user_id: user_id }).await);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::FeatureFlagClient;
+use crate::json::Object;
 use crate::{Bucketer, Condition, Context, Evaluation, Explanation, Flag, Result};
 
 /// Names one flag of a client, whether it exists or not: what [`FeatureFlagClient::get`] and
@@ -111,7 +112,7 @@ impl FeatureFlag {
     /// # Errors
     ///
     /// The client's.
-    pub async fn set_client_data(&self, data: &Map<String, Value>) -> Result<()> {
+    pub async fn set_client_data(&self, data: impl Into<Object>) -> Result<()> {
         self.client.set_client_data(&self.name, data).await
     }
 

@@ -1,7 +1,5 @@
 //! The verbs that change flags.
 
-use serde_json::{Map, Value};
-
 use super::change::{Change, Current, Plan, Target, client_data};
 use super::{FeatureFlag, FeatureFlagClient};
 use crate::json::Object;
@@ -33,7 +31,7 @@ impl FeatureFlagClient {
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if there is a flag of this name, before any event; and those of all
     /// verbs.
     pub async fn create(&self, name: &str) -> Result<FeatureFlag> {
-        self.create_with(name, false, &Map::new()).await
+        self.create_with(name, false, Object::default()).await
     }
 
     /// Creates a flag that is switched on or off, with client data, and returns a handle to it.
@@ -45,10 +43,11 @@ impl FeatureFlagClient {
         &self,
         name: &str,
         is_enabled: bool,
-        client_data: &Map<String, Value>,
+        client_data: impl Into<Object>,
     ) -> Result<FeatureFlag> {
+        let client_data = client_data.into();
         let plan = |current: &Current| match current {
-            Current::Absent => self.plan_create(name, is_enabled, client_data).map(Some),
+            Current::Absent => self.plan_create(name, is_enabled, &client_data).map(Some),
             Current::Flag(_) | Current::Corrupt(_) => {
                 Err(Error::new(ErrorKind::AlreadyExists, "there is a flag of this name already"))
             }
@@ -67,19 +66,19 @@ impl FeatureFlagClient {
         &self,
         name: &str,
         is_enabled: bool,
-        client_data: &Map<String, Value>,
+        client_data: impl Into<Object>,
     ) -> Result<FeatureFlag> {
-        self.edit("create_or_replace", name, |_| self.plan_create(name, is_enabled, client_data).map(Some))
+        let client_data = client_data.into();
+        self.edit("create_or_replace", name, |_| self.plan_create(name, is_enabled, &client_data).map(Some))
             .await?;
         Ok(self.get(name))
     }
 
-    fn plan_create(&self, name: &str, is_enabled: bool, data: &Map<String, Value>) -> Result<Plan> {
+    fn plan_create(&self, name: &str, is_enabled: bool, client_data: &Object) -> Result<Plan> {
         let mut flag = Flag::new(FlagName::new(name)?, self.inner.clock.now());
         flag.set_enabled(is_enabled)?;
-        let client_data = Object::from(data);
-        flag.merge_client_data_object(&client_data)?;
-        Ok(Plan::put(flag, vec![Change::Create { is_enabled, client_data }]))
+        flag.merge_client_data(client_data)?;
+        Ok(Plan::put(flag, vec![Change::Create { is_enabled, client_data: client_data.clone() }]))
     }
 
     /// Switches a flag on.
@@ -131,10 +130,10 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs.
-    pub async fn set_client_data(&self, name: &str, data: &Map<String, Value>) -> Result<()> {
-        let data = Object::from(data);
+    pub async fn set_client_data(&self, name: &str, data: impl Into<Object>) -> Result<()> {
+        let data = data.into();
         let edit = |flag: &mut Flag| {
-            flag.merge_client_data_object(&data)?;
+            flag.merge_client_data(&data)?;
             Ok(Change::SetClientData(client_data(flag)))
         };
         self.edit_flag("set_client_data", name, edit).await

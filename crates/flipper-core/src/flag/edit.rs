@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use serde_json::Map;
-
 use super::{Flag, read};
 use crate::condition::has_unreadable_int;
 use crate::json::{Document, Kind, MAX_DEPTH, Node, Object, Text, Value, into_string, separate, write_text};
@@ -41,25 +39,14 @@ impl Flag {
     /// use serde_json::json;
     ///
     /// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
-    /// flag.merge_client_data(json!({"ttl": 3600, "owner": "horses"}).as_object().unwrap())?;
-    /// flag.merge_client_data(json!({"ttl": 60}).as_object().unwrap())?;
-    /// assert_eq!(serde_json::Value::from(&flag.client_data()), json!({"ttl": 60, "owner": "horses"}));
+    /// flag.merge_client_data([("owner", "horses")])?;
+    /// flag.merge_client_data(json!({"ttl": 3600, "tags": ["beta"]}).as_object().unwrap())?;
+    /// flag.merge_client_data([("ttl", 60)])?;
+    /// assert_eq!(flag.client_data().to_json(), r#"{"owner": "horses", "tags": ["beta"], "ttl": 60}"#);
     /// # Ok::<(), flipper_core::Error>(())
     /// ```
-    pub fn merge_client_data(&mut self, data: &Map<String, serde_json::Value>) -> Result<()> {
-        // Before the conversion, which recurses.
-        if data.values().any(|value| is_deeper_than(value, MAX_DEPTH)) {
-            return Err(too_deep());
-        }
-        self.merge_client_data_object(&Object::from(data))
-    }
-
-    /// Merges data that [`serde_json`] cannot hold; else as [`merge_client_data`](Self::merge_client_data).
-    ///
-    /// # Errors
-    ///
-    /// As [`merge_client_data`](Self::merge_client_data).
-    pub fn merge_client_data_object(&mut self, data: &Object) -> Result<()> {
+    pub fn merge_client_data(&mut self, data: impl Into<Object>) -> Result<()> {
+        let data = data.into();
         for (key, value) in data.iter() {
             if value.is_deeper_than(MAX_DEPTH) {
                 return Err(too_deep());
@@ -175,15 +162,6 @@ impl Flag {
 
 fn too_deep() -> Error {
     Error::invalid(format!("the edited flag: more than {MAX_DEPTH} arrays and objects in one another"))
-}
-
-fn is_deeper_than(value: &serde_json::Value, levels: usize) -> bool {
-    let below = |value: &serde_json::Value| is_deeper_than(value, levels - 1);
-    match value {
-        serde_json::Value::Array(elements) => levels == 0 || elements.iter().any(below),
-        serde_json::Value::Object(members) => levels == 0 || members.values().any(below),
-        _ => false,
-    }
 }
 
 /// An edit that puts members or elements behind those of an object or a list.

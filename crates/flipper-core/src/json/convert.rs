@@ -1,6 +1,6 @@
 //! From and to what applications have.
 
-use super::{Object, Text, Value};
+use super::{MAX_DEPTH, Object, Text, Value};
 
 macro_rules! from_ints {
     ($($int:ty),*) => {$(
@@ -105,23 +105,35 @@ impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Object {
 }
 
 impl From<&serde_json::Value> for Value {
-    /// Recurses into nested values; what [`serde_json`] has read is at most 128 deep.
+    /// Converts without loss, but for depth: below [`MAX_DEPTH`](super::MAX_DEPTH) levels and one more everything is
+    /// `null`. No record may be that deep, so whatever takes the value refuses it all the same.
     fn from(value: &serde_json::Value) -> Self {
-        match value {
-            serde_json::Value::Null => Self::Null,
-            serde_json::Value::Bool(bool) => Self::Bool(*bool),
-            serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-                (Some(int), ..) => Self::Int(int),
-                (_, Some(int), _) => int.into(),
-                // Where the build has `arbitrary_precision`, an integer may be of any size.
-                _ if !number.is_f64() => Self::BigInt(super::BigInt::from_digits(&number.to_string())),
-                (.., float) => Self::Float(float.unwrap_or(f64::NAN)),
-            },
-            serde_json::Value::String(text) => text.into(),
-            serde_json::Value::Array(elements) => Self::Array(elements.iter().map(Into::into).collect()),
-            serde_json::Value::Object(members) => Self::Object(members.into()),
-        }
+        from_serde(value, MAX_DEPTH + 1)
     }
+}
+
+fn from_serde(value: &serde_json::Value, levels: usize) -> Value {
+    match value {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(bool) => Value::Bool(*bool),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(int), ..) => Value::Int(int),
+            (_, Some(int), _) => int.into(),
+            // Where the build has `arbitrary_precision`, an integer may be of any size.
+            _ if !number.is_f64() => Value::BigInt(super::BigInt::from_digits(&number.to_string())),
+            (.., float) => Value::Float(float.unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => text.into(),
+        _ if levels == 0 => Value::Null,
+        serde_json::Value::Array(elements) => {
+            Value::Array(elements.iter().map(|element| from_serde(element, levels - 1)).collect())
+        }
+        serde_json::Value::Object(members) => Value::Object(from_members(members, levels - 1)),
+    }
+}
+
+fn from_members(members: &serde_json::Map<String, serde_json::Value>, levels: usize) -> Object {
+    members.iter().map(|(key, value)| (key.as_str(), from_serde(value, levels))).collect()
 }
 
 impl From<serde_json::Value> for Value {
@@ -132,7 +144,25 @@ impl From<serde_json::Value> for Value {
 
 impl From<&serde_json::Map<String, serde_json::Value>> for Object {
     fn from(members: &serde_json::Map<String, serde_json::Value>) -> Self {
-        members.iter().map(|(key, value)| (key.as_str(), value)).collect()
+        from_members(members, MAX_DEPTH)
+    }
+}
+
+impl From<serde_json::Map<String, serde_json::Value>> for Object {
+    fn from(members: serde_json::Map<String, serde_json::Value>) -> Self {
+        Self::from(&members)
+    }
+}
+
+impl From<&Object> for Object {
+    fn from(object: &Object) -> Self {
+        object.clone()
+    }
+}
+
+impl<K: Into<Text>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Object {
+    fn from(members: [(K, V); N]) -> Self {
+        members.into_iter().collect()
     }
 }
 

@@ -106,7 +106,7 @@ fn values_that_serde_json_cannot_hold_are_merged_too() {
     let mut flag = super::switched_on();
     let data = Value::parse(r#"{"nan": NaN, "big": 1208925819614629174706176, "lone": "\ud800"}"#).unwrap();
     let Value::Object(data) = data else { panic!("an object") };
-    flag.merge_client_data_object(&data).unwrap();
+    flag.merge_client_data(&data).unwrap();
     assert_eq!(
         flag.client_data().to_json(),
         r#"{"nan": NaN, "big": 1208925819614629174706176, "lone": "\ud800"}"#

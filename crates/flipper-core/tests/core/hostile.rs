@@ -41,8 +41,8 @@ fn objects_with_forty_thousand_members() {
     assert!(flag.is_enabled(&ctx! { o: &value }));
 
     let Value::Object(data) = value else { panic!("an object") };
-    flag.merge_client_data_object(&data).unwrap();
-    flag.merge_client_data_object(&data).unwrap();
+    flag.merge_client_data(&data).unwrap();
+    flag.merge_client_data(&data).unwrap();
     assert_eq!(flag.client_data(), Value::Object(data));
 }
 
@@ -110,7 +110,7 @@ fn values_that_are_nested_a_hundred_thousand_deep() {
     let mut flag = before.clone();
     let mut data = Object::default();
     data.insert("k", 1);
-    flag.merge_client_data_object(&data).unwrap();
+    flag.merge_client_data(&data).unwrap();
     let serde: &'static serde_json::Value =
         Box::leak(Box::new((0..100_000).fold(1.into(), |value, _| serde_json::Value::Array(vec![value]))));
     assert_eq!(flag.evaluate(&ctx! { x: serde }).reason, flipper_core::Reason::Enabled);
@@ -119,7 +119,7 @@ fn values_that_are_nested_a_hundred_thousand_deep() {
     let owned: serde_json::Value =
         (0..100_000).fold(1.into(), |value, _| serde_json::Value::Array(vec![value]));
     map.insert("deep".to_owned(), owned);
-    assert_eq!(flag.merge_client_data(&map).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(flag.merge_client_data(&*map).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn what_python_could_not_read_any_more_is_refused() {
     let Value::Object(data) = Value::parse(&format!("{{\"k\": [{}]}}", "9".repeat(4_301))).unwrap() else {
         panic!("an object")
     };
-    let error = flag.merge_client_data_object(&data).unwrap_err();
+    let error = flag.merge_client_data(&data).unwrap_err();
     assert!(error.message().contains("4,300 digits"), "{error}");
 
     for secs in [-62_135_596_800, -62_135_510_401, 253_402_300_799] {
