@@ -11,6 +11,7 @@ use flipper::{
     Result, Store, Version, Versioned, ctx,
 };
 
+/// Keeps flags in a table.
 #[derive(Debug, Default)]
 struct Table(Mutex<Rows>);
 
