@@ -110,8 +110,22 @@ async fn main() -> Result<()> {
 mod tests {
     use flipper_testkit::{Subject, store_conformance};
 
-    use super::Table;
+    use super::{Row, Table};
 
-    // It neither watches nor has local reads, and the suite is not told how to open it twice or to spoil a record.
-    store_conformance!(table, Subject::new(|| async { Table::default() }), absent = 14);
+    /// Puts any bytes into the table, as a careless writer does.
+    fn spoil(table: &Table, name: String, bytes: Vec<u8>) {
+        let mut rows = table.rows();
+        rows.last_version += 1;
+        let version = rows.last_version;
+        rows.by_name.insert(name, Row { version, bytes });
+    }
+
+    // It neither watches nor has local reads; every handle is on the same data, and nothing can take it away.
+    store_conformance!(
+        table,
+        Subject::new(|| async { Table::default() })
+            .with_sibling(|table| async { table })
+            .with_plant(|table, name, bytes| async move { spoil(&table, name, bytes) }),
+        absent = 9
+    );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flipper_core::{
     BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Peek, Result,
-    Store, Version, Versioned,
+    Store, Timestamp, Version, Versioned,
 };
 
 /// Names the operations that can be made to fail.
@@ -40,7 +40,8 @@ pub enum Fault {
     LateWrite(u32),
     /// A read gives what there was at the time of the read before.
     StaleRead,
-    /// Somebody else writes the flag between the read and the write: client data `{"foreign": N}`.
+    /// Somebody else writes the flag between the read and the write, and creates it if there is none: client data
+    /// `{"foreign": N}`.
     LostRace,
     /// Somebody else writes the flag right after a write, whose answer is lost.
     LostReplyThenRace,
@@ -58,8 +59,22 @@ struct State {
     faults: VecDeque<(Operation, Fault)>,
     last_read: Option<Option<Versioned<Flag>>>,
     /// A write that will be made after so many reads.
-    late: Option<(u32, Flag, Option<Version>)>,
+    late: Option<(u32, Late)>,
     foreign: u32,
+}
+
+#[derive(Debug)]
+enum Late {
+    Put(Flag, Option<Version>),
+    Delete(String, Option<Version>),
+}
+
+/// The version that an expectation names.
+fn base(expect: Expect<'_>) -> Option<Version> {
+    match expect {
+        Expect::Matches(version) => Some(version.clone()),
+        _ => None,
+    }
 }
 
 impl<S> Clone for FaultStore<S> {
@@ -106,13 +121,12 @@ impl<S: Store> FaultStore<S> {
             state.foreign += 1;
             state.foreign
         });
-        if let Some(found) = self.inner.get(name).await? {
-            let mut flag = found.value;
-            let data = serde_json::json!({"foreign": number});
-            flag.merge_client_data(data.as_object().unwrap())?;
-            self.inner.put(&flag, Expect::Any).await?;
-        }
-        Ok(())
+        let mut flag = match self.inner.get(name).await? {
+            Some(found) => found.value,
+            None => Flag::new(name, Timestamp::from_secs(0)),
+        };
+        flag.merge_client_data([("foreign", number)])?;
+        self.inner.put(&flag, Expect::Any).await.map(drop)
     }
 
     async fn land_late_write(&self) {
@@ -124,10 +138,16 @@ impl<S: Store> FaultStore<S> {
             }
             None => None,
         });
-        if let Some((_, flag, base)) = due {
-            let expect = base.as_ref().map_or(Expect::Absent, Expect::Matches);
-            // It may be too late for it.
-            let _ = self.inner.put(&flag, expect).await;
+        // It may be too late for it.
+        match due {
+            Some((_, Late::Put(flag, base))) => {
+                let _ = self.inner.put(&flag, base.as_ref().map_or(Expect::Absent, Expect::Matches)).await;
+            }
+            Some((_, Late::Delete(name, base))) => {
+                let expect = base.as_ref().map_or(Expect::Any, Expect::Matches);
+                let _ = self.inner.delete(FlagName::new(&name).unwrap(), expect).await;
+            }
+            None => {}
         }
     }
 }
@@ -178,11 +198,7 @@ impl<S: Store> Store for FaultStore<S> {
             }
             Some(Fault::LostRequest) => return Err(lost()),
             Some(Fault::LateWrite(reads)) => {
-                let base = match expect {
-                    Expect::Matches(version) => Some(version.clone()),
-                    _ => None,
-                };
-                self.with(|state| state.late = Some((reads, flag.clone(), base)));
+                self.with(|state| state.late = Some((reads, Late::Put(flag.clone(), base(expect)))));
                 return Err(lost());
             }
             Some(Fault::LostRace) => self.write_as_another(name).await?,
@@ -200,7 +216,17 @@ impl<S: Store> Store for FaultStore<S> {
                 self.inner.delete(name, expect).await?;
                 return Err(lost());
             }
+            Some(Fault::LostReplyThenRace) => {
+                self.inner.delete(name, expect).await?;
+                self.write_as_another(name).await?;
+                return Err(lost());
+            }
             Some(Fault::LostRequest) => return Err(lost()),
+            Some(Fault::LateWrite(reads)) => {
+                let late = Late::Delete(name.as_str().to_owned(), base(expect));
+                self.with(|state| state.late = Some((reads, late)));
+                return Err(lost());
+            }
             Some(Fault::LostRace) => self.write_as_another(name).await?,
             _ => {}
         }

@@ -8,45 +8,36 @@ use std::sync::Arc;
 use flipper_core::{FlagName, Store};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type Make = Box<dyn Fn() -> BoxFuture<Arc<dyn Store>> + Send + Sync>;
-type Sibling = Box<dyn Fn(Arc<dyn Store>) -> BoxFuture<Arc<dyn Store>> + Send + Sync>;
-type Outage = Box<dyn Fn(Arc<dyn Store>) -> BoxFuture<()> + Send + Sync>;
-type Plant = Box<dyn Fn(Arc<dyn Store>, String, Vec<u8>) -> BoxFuture<()> + Send + Sync>;
+type Make<S> = Box<dyn Fn() -> BoxFuture<S> + Send + Sync>;
+type Sibling<S> = Box<dyn Fn(Arc<S>) -> BoxFuture<Arc<S>> + Send + Sync>;
+type Outage<S> = Box<dyn Fn(Arc<S>) -> BoxFuture<()> + Send + Sync>;
+type Plant<S> = Box<dyn Fn(Arc<S>, String, Vec<u8>) -> BoxFuture<()> + Send + Sync>;
 
 /// Tells the conformance suite how to get at a store.
 ///
 /// With the constructor alone, most of the suite can run. What further hooks are needed for is left out without them,
 /// is printed as `capability-absent: …`, and counted: see [`store_conformance!`](crate::store_conformance).
-pub struct Subject {
-    make: Make,
-    sibling: Option<Sibling>,
-    plant: Option<Plant>,
-    outage: Option<Outage>,
+pub struct Subject<S> {
+    make: Make<S>,
+    sibling: Option<Sibling<S>>,
+    plant: Option<Plant<S>>,
+    outage: Option<Outage<S>>,
 }
 
-impl Subject {
+impl<S: Store> Subject<S> {
     /// Makes a subject of a function that makes an *empty* store: another one at each call, for tests run side by side.
-    pub fn new<S, F>(make: impl Fn() -> F + Send + Sync + 'static) -> Self
+    pub fn new<F>(make: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
-        S: Store,
         F: Future<Output = S> + Send + 'static,
     {
-        Self {
-            make: Box::new(move || {
-                let store = make();
-                Box::pin(async move { Arc::new(store.await) as Arc<dyn Store> })
-            }),
-            sibling: None,
-            plant: None,
-            outage: None,
-        }
+        Self { make: Box::new(move || Box::pin(make())), sibling: None, plant: None, outage: None }
     }
 
     /// Tells how to open the data of a store a second time, as another process does.
     #[must_use]
-    pub fn with_sibling<F>(mut self, sibling: impl Fn(Arc<dyn Store>) -> F + Send + Sync + 'static) -> Self
+    pub fn with_sibling<F>(mut self, sibling: impl Fn(Arc<S>) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Arc<dyn Store>> + Send + 'static,
+        F: Future<Output = Arc<S>> + Send + 'static,
     {
         self.sibling = Some(Box::new(move |store| Box::pin(sibling(store))));
         self
@@ -56,7 +47,7 @@ impl Subject {
     #[must_use]
     pub fn with_plant<F>(
         mut self,
-        plant: impl Fn(Arc<dyn Store>, String, Vec<u8>) -> F + Send + Sync + 'static,
+        plant: impl Fn(Arc<S>, String, Vec<u8>) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -67,7 +58,7 @@ impl Subject {
 
     /// Tells how to make the backend of a store unreachable.
     #[must_use]
-    pub fn with_outage<F>(mut self, outage: impl Fn(Arc<dyn Store>) -> F + Send + Sync + 'static) -> Self
+    pub fn with_outage<F>(mut self, outage: impl Fn(Arc<S>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -76,31 +67,31 @@ impl Subject {
     }
 
     /// Makes the backend of a store unreachable; returns whether it is known how.
-    pub async fn outage(&self, store: &Arc<dyn Store>) -> bool {
+    pub async fn outage(&self, store: &Arc<S>) -> bool {
         let Some(outage) = &self.outage else { return false };
         outage(Arc::clone(store)).await;
         true
     }
 
     /// Makes an empty store.
-    pub async fn store(&self) -> Arc<dyn Store> {
-        (self.make)().await
+    pub async fn store(&self) -> Arc<S> {
+        Arc::new((self.make)().await)
     }
 
     /// Opens the data of a store a second time, if it is known how.
-    pub async fn sibling(&self, store: &Arc<dyn Store>) -> Option<Arc<dyn Store>> {
+    pub async fn sibling(&self, store: &Arc<S>) -> Option<Arc<S>> {
         Some(self.sibling.as_ref()?(Arc::clone(store)).await)
     }
 
     /// Puts bytes into the data of a store; returns whether it is known how.
-    pub async fn plant(&self, store: &Arc<dyn Store>, name: FlagName<'_>, bytes: &[u8]) -> bool {
+    pub async fn plant(&self, store: &Arc<S>, name: FlagName<'_>, bytes: &[u8]) -> bool {
         let Some(plant) = &self.plant else { return false };
         plant(Arc::clone(store), name.as_str().to_owned(), bytes.to_vec()).await;
         true
     }
 }
 
-impl fmt::Debug for Subject {
+impl<S> fmt::Debug for Subject<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subject")
             .field("has_sibling", &self.sibling.is_some())

@@ -8,7 +8,7 @@ use flipper_testkit::{FaultStore, RecordingStore, Subject, store_conformance};
 
 /// Every handle of a memory store is a sibling of it, and closing it is an outage. It cannot hold a corrupt record, so
 /// there is none to be planted: three behaviours are left out.
-fn subject<S: Store>(wrap: impl Fn(MemoryStore) -> S + Send + Sync + 'static) -> Subject {
+fn subject<S: Store>(wrap: impl Fn(MemoryStore) -> S + Send + Sync + 'static) -> Subject<S> {
     Subject::new(move || {
         let store = wrap(MemoryStore::new());
         async { store }

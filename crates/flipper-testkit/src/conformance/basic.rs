@@ -1,10 +1,10 @@
-use flipper_core::{ErrorKind, Expect};
+use flipper_core::{ErrorKind, Expect, Store};
 
 use super::{Outcome, flag, name, put, stored};
 use crate::Subject;
 
 /// A flag that is not there is `None`, and no error.
-pub async fn absent_flags_are_none(subject: &Subject) -> Outcome {
+pub async fn absent_flags_are_none<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     assert_eq!(store.get(name("X")).await.unwrap(), None);
     put(&*store, &flag("Y", 1)).await;
@@ -13,7 +13,7 @@ pub async fn absent_flags_are_none(subject: &Subject) -> Outcome {
 }
 
 /// What is put is got, with the version that the put returned.
-pub async fn what_is_put_is_got(subject: &Subject) -> Outcome {
+pub async fn what_is_put_is_got<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let flag = flag("X", 1);
     let version = store.put(&flag, Expect::Absent).await.unwrap();
@@ -24,7 +24,7 @@ pub async fn what_is_put_is_got(subject: &Subject) -> Outcome {
 }
 
 /// `Any` replaces what is there, and later reads see it at once.
-pub async fn any_replaces_what_is_there(subject: &Subject) -> Outcome {
+pub async fn any_replaces_what_is_there<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let mut versions = Vec::new();
     for number in 0..5 {
@@ -38,7 +38,7 @@ pub async fn any_replaces_what_is_there(subject: &Subject) -> Outcome {
 }
 
 /// `Absent` creates, and fails with `Conflict` where there is a flag, which stays as it is.
-pub async fn absent_creates_and_never_replaces(subject: &Subject) -> Outcome {
+pub async fn absent_creates_and_never_replaces<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let (first, second) = (flag("X", 1), flag("X", 2));
     store.put(&first, Expect::Absent).await.unwrap();
@@ -49,7 +49,7 @@ pub async fn absent_creates_and_never_replaces(subject: &Subject) -> Outcome {
 }
 
 /// `Matches` writes on top of the version that is there, and on top of no other.
-pub async fn matches_takes_the_current_version_only(subject: &Subject) -> Outcome {
+pub async fn matches_takes_the_current_version_only<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let first = put(&*store, &flag("X", 1)).await;
     let second = store.put(&flag("X", 2), Expect::Matches(&first)).await.expect("the version is current");
@@ -61,7 +61,7 @@ pub async fn matches_takes_the_current_version_only(subject: &Subject) -> Outcom
 }
 
 /// A write on top of a version whose flag is gone fails with `Conflict`, and makes no flag.
-pub async fn a_write_never_resurrects_a_deleted_flag(subject: &Subject) -> Outcome {
+pub async fn a_write_never_resurrects_a_deleted_flag<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let version = put(&*store, &flag("X", 1)).await;
     assert!(store.delete(name("X"), Expect::Any).await.unwrap());
@@ -72,7 +72,7 @@ pub async fn a_write_never_resurrects_a_deleted_flag(subject: &Subject) -> Outco
 }
 
 /// `delete` returns whether there was a flag, and it is gone.
-pub async fn delete_says_whether_there_was_a_flag(subject: &Subject) -> Outcome {
+pub async fn delete_says_whether_there_was_a_flag<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     assert!(!store.delete(name("X"), Expect::Any).await.unwrap());
     put(&*store, &flag("X", 1)).await;
@@ -83,7 +83,7 @@ pub async fn delete_says_whether_there_was_a_flag(subject: &Subject) -> Outcome 
 }
 
 /// `delete` with `Matches` deletes the version that is there and no other; of a flag that is not there it is `false`.
-pub async fn delete_takes_the_current_version_only(subject: &Subject) -> Outcome {
+pub async fn delete_takes_the_current_version_only<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let first = put(&*store, &flag("X", 1)).await;
     let second = put(&*store, &flag("X", 2)).await;
@@ -96,7 +96,7 @@ pub async fn delete_takes_the_current_version_only(subject: &Subject) -> Outcome
 }
 
 /// A flag that is to be deleted cannot be expected to be absent.
-pub async fn delete_refuses_to_expect_nothing(subject: &Subject) -> Outcome {
+pub async fn delete_refuses_to_expect_nothing<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     put(&*store, &flag("X", 1)).await;
     let error = store.delete(name("X"), Expect::Absent).await.expect_err("it makes no sense");
@@ -106,7 +106,7 @@ pub async fn delete_refuses_to_expect_nothing(subject: &Subject) -> Outcome {
 }
 
 /// A flag that is deleted and made again, differently, is not the one that it was.
-pub async fn a_flag_made_again_is_another(subject: &Subject) -> Outcome {
+pub async fn a_flag_made_again_is_another<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let old = put(&*store, &flag("X", 1)).await;
     assert!(store.delete(name("X"), Expect::Any).await.unwrap());

@@ -1,10 +1,10 @@
-use flipper_core::{ErrorKind, Expect, Flag};
+use flipper_core::{ErrorKind, Expect, Flag, Store};
 
 use super::{Outcome, flag, name, put, stored};
 use crate::Subject;
 
 /// Records come back byte for byte, whoever has written them, and also after an edit.
-pub async fn bytes_are_kept_as_they_are(subject: &Subject) -> Outcome {
+pub async fn bytes_are_kept_as_they_are<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let foreign = " {\"owner\":\"é\\ud800\", \"is_enabled\" : true,\"feature_name\":\"X\",\"n\":[1E5,1e400,NaN,\
                    1208925819614629174706176,-0.0],\n \"meta\": {\"a\": 1, \"a\": 2, \"created_date\": 1.0e9, \
@@ -25,7 +25,7 @@ pub async fn bytes_are_kept_as_they_are(subject: &Subject) -> Outcome {
 }
 
 /// A record of 100,000 bytes is kept as it is, or refused as `InvalidInput`; it is never cut.
-pub async fn large_records_are_kept_or_refused(subject: &Subject) -> Outcome {
+pub async fn large_records_are_kept_or_refused<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let mut large = flag("X", 1);
     let data = serde_json::json!({"text": "ü".repeat(16_000)});
@@ -41,7 +41,7 @@ pub async fn large_records_are_kept_or_refused(subject: &Subject) -> Outcome {
 }
 
 /// A flag is stored under its name, whatever name is in the record, which is kept.
-pub async fn the_key_is_the_name(subject: &Subject) -> Outcome {
+pub async fn the_key_is_the_name<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let renamed = Flag::read(name("NEW"), flag("OLD", 1).as_json().as_bytes()).unwrap();
     put(&*store, &renamed).await;

@@ -1,10 +1,10 @@
-use flipper_core::Change;
+use flipper_core::{Change, Store};
 
 use super::{Outcome, flag, put};
 use crate::{Subject, next};
 
 /// Closing a store ends its watches; closing it again is no error.
-pub async fn closing_ends_watches_and_can_be_repeated(subject: &Subject) -> Outcome {
+pub async fn closing_ends_watches_and_can_be_repeated<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     put(&*store, &flag("X", 1)).await;
     let changes = store.watch();
@@ -22,7 +22,7 @@ pub async fn closing_ends_watches_and_can_be_repeated(subject: &Subject) -> Outc
 }
 
 /// Dropping the last handle of a store ends its watches.
-pub async fn dropping_ends_watches(subject: &Subject) -> Outcome {
+pub async fn dropping_ends_watches<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let changes = store.watch();
     drop(store);

@@ -1,4 +1,4 @@
-use flipper_core::{CompareAndSet, ErrorKind, Expect, FeatureFlagClient};
+use flipper_core::{CompareAndSet, ErrorKind, Expect, FeatureFlagClient, Store};
 
 use super::{Outcome, flag, name, stored};
 use crate::Subject;
@@ -6,7 +6,7 @@ use crate::Subject;
 /// 32 clients edit one flag at the same time, each under keys of its own: all edits are there in the end.
 ///
 /// Each has a client of its own, so that nothing but the store keeps their writes apart.
-pub async fn edits_of_32_editors_are_all_kept(subject: &Subject) -> Outcome {
+pub async fn edits_of_32_editors_are_all_kept<S: Store>(subject: &Subject<S>) -> Outcome {
     const EDITORS: usize = 32;
     const EDITS: usize = 5;
     let store = subject.store().await;
@@ -34,7 +34,7 @@ pub async fn edits_of_32_editors_are_all_kept(subject: &Subject) -> Outcome {
 }
 
 /// Of many who create a flag at the same time, exactly one succeeds, and what it wrote is there.
-pub async fn one_of_many_creators_wins(subject: &Subject) -> Outcome {
+pub async fn one_of_many_creators_wins<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     if store.capabilities().conditional_put != CompareAndSet::Atomic {
         return Outcome::Absent("atomic conditional puts");
@@ -57,7 +57,7 @@ pub async fn one_of_many_creators_wins(subject: &Subject) -> Outcome {
 }
 
 /// Writes of different flags at the same time all succeed.
-pub async fn concurrent_edits_of_different_flags_do_not_meet(subject: &Subject) -> Outcome {
+pub async fn concurrent_edits_of_different_flags_do_not_meet<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..16 {

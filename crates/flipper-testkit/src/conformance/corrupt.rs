@@ -9,7 +9,7 @@ const ABSENT: Outcome = Outcome::Absent("a way to plant corrupt records");
 const CORRUPT: &[&[u8]] = &[b"{", b"\xff\xfe", b"[]", br#"{"feature_name": "X"}"#];
 
 /// A record that cannot be read is an error of kind `Corrupt`, with the version that allows to repair it.
-pub async fn corrupt_records_are_told_with_their_version(subject: &Subject) -> Outcome {
+pub async fn corrupt_records_are_told_with_their_version<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     for bytes in CORRUPT {
         if !subject.plant(&store, name("X"), bytes).await {
@@ -23,7 +23,7 @@ pub async fn corrupt_records_are_told_with_their_version(subject: &Subject) -> O
 }
 
 /// A record that cannot be read is an item of a listing, and does not end it.
-pub async fn corrupt_records_take_no_others_down(subject: &Subject) -> Outcome {
+pub async fn corrupt_records_take_no_others_down<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     for of in ["a", "c"] {
         put(&*store, &flag(of, 1)).await;
@@ -48,7 +48,7 @@ pub async fn corrupt_records_take_no_others_down(subject: &Subject) -> Outcome {
 }
 
 /// The version of a corrupt record allows to replace and to delete it, and only it.
-pub async fn corrupt_records_can_be_replaced_and_deleted(subject: &Subject) -> Outcome {
+pub async fn corrupt_records_can_be_replaced_and_deleted<S: Store>(subject: &Subject<S>) -> Outcome {
     async fn version(store: &dyn Store) -> flipper_core::Version {
         store.get(name("X")).await.expect_err("the record is corrupt").version().expect("a version").clone()
     }

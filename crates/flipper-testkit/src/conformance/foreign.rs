@@ -1,10 +1,10 @@
-use flipper_core::{ErrorKind, Expect};
+use flipper_core::{ErrorKind, Expect, Store};
 
 use super::{Outcome, flag, name, put, stored};
 use crate::Subject;
 
 /// What somebody else writes and deletes is seen by the next read.
-pub async fn others_writes_are_read(subject: &Subject) -> Outcome {
+pub async fn others_writes_are_read<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let Some(other) = subject.sibling(&store).await else {
         return Outcome::Absent("a second store on the same data");
@@ -19,7 +19,7 @@ pub async fn others_writes_are_read(subject: &Subject) -> Outcome {
 }
 
 /// A write on top of a version that somebody else has replaced is a conflict.
-pub async fn a_write_on_top_of_others_is_a_conflict(subject: &Subject) -> Outcome {
+pub async fn a_write_on_top_of_others_is_a_conflict<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let Some(other) = subject.sibling(&store).await else {
         return Outcome::Absent("a second store on the same data");

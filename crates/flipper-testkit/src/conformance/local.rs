@@ -18,7 +18,7 @@ fn peek(store: &dyn Store, of: &str) -> Option<Option<String>> {
 }
 
 /// What a store has in memory is what its source of truth has, at once after each write of its own.
-pub async fn local_reads_agree_with_the_source(subject: &Subject) -> Outcome {
+pub async fn local_reads_agree_with_the_source<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     if !store.capabilities().local_reads {
         return Outcome::Absent("local reads");
@@ -34,7 +34,7 @@ pub async fn local_reads_agree_with_the_source(subject: &Subject) -> Outcome {
 }
 
 /// A peek answers exactly once, whatever it is asked; one that cannot tell says so.
-pub async fn a_peek_is_seen_once(subject: &Subject) -> Outcome {
+pub async fn a_peek_is_seen_once<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     put(&*store, &flag("X", 1)).await;
     for of in ["X", "Y", "", "\0"] {

@@ -143,7 +143,7 @@ macro_rules! for_each_behaviour {
 macro_rules! behaviours {
     ($($behaviour:ident)*) => {
         /// Returns what the behaviours that are left out lack, in order.
-        pub async fn absent(subject: &crate::Subject) -> Vec<&'static str> {
+        pub async fn absent<S: Store>(subject: &crate::Subject<S>) -> Vec<&'static str> {
             let mut absent = Vec::new();
             $(
                 if let Outcome::Absent(what) = $behaviour(subject).await {

@@ -1,4 +1,4 @@
-use flipper_core::{ErrorKind, Expect, Flag, Listed, Page};
+use flipper_core::{ErrorKind, Expect, Flag, Listed, Page, Store};
 
 use super::{Outcome, flag, name, put, stored};
 use crate::{Subject, collect};
@@ -11,7 +11,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// Every legal name can be put, got, listed and deleted, and is what it was.
-pub async fn every_legal_name_round_trips(subject: &Subject) -> Outcome {
+pub async fn every_legal_name_round_trips<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let longest = "n".repeat(512);
     let mut accepted = Vec::new();
@@ -46,7 +46,7 @@ pub async fn every_legal_name_round_trips(subject: &Subject) -> Outcome {
 }
 
 /// Deleting a flag leaves those alone whose names begin as its own does.
-pub async fn neighbouring_names_do_not_touch(subject: &Subject) -> Outcome {
+pub async fn neighbouring_names_do_not_touch<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     for of in ["a", "a/b", "a/b/c", "ab", "A"] {
         put(&*store, &flag(of, 1)).await;
@@ -60,7 +60,7 @@ pub async fn neighbouring_names_do_not_touch(subject: &Subject) -> Outcome {
 }
 
 /// A flag whose name is illegal is refused before anything is written.
-pub async fn illegal_names_are_refused(subject: &Subject) -> Outcome {
+pub async fn illegal_names_are_refused<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     for of in ["", "a\\u0000b", "line\\nbreak"] {
         let record =

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use flipper_core::{ErrorKind, Expect, FeatureFlagClient, Page, Result};
+use flipper_core::{ErrorKind, Expect, FeatureFlagClient, Page, Result, Store};
 
 use super::{Outcome, flag, name, put, stored};
 use crate::{Fault, FaultStore, Operation, Subject, collect};
 
 /// A write whose answer is lost is found out to have happened, and is not made twice.
-pub async fn a_lost_reply_is_found_out(subject: &Subject) -> Outcome {
+pub async fn a_lost_reply_is_found_out<S: Store>(subject: &Subject<S>) -> Outcome {
     for fault in [Fault::LostReply, Fault::LostRequest] {
         let store = subject.store().await;
         put(&*store, &flag("X", 0)).await;
@@ -25,7 +25,7 @@ pub async fn a_lost_reply_is_found_out(subject: &Subject) -> Outcome {
 }
 
 /// While the backend cannot be reached, every call fails in bounded time and says that it may be tried again.
-pub async fn an_outage_is_told_in_bounded_time(subject: &Subject) -> Outcome {
+pub async fn an_outage_is_told_in_bounded_time<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     put(&*store, &flag("X", 1)).await;
     if !subject.outage(&store).await {

@@ -15,7 +15,7 @@ async fn names(store: &dyn Store, page: Page) -> Vec<String> {
 }
 
 /// A listing has every flag once, as it is stored.
-pub async fn listings_are_complete(subject: &Subject) -> Outcome {
+pub async fn listings_are_complete<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     assert!(names(&*store, Page::ALL).await.is_empty());
     let mut versions = Vec::new();
@@ -35,7 +35,7 @@ pub async fn listings_are_complete(subject: &Subject) -> Outcome {
 }
 
 /// Pages cut the listing: put together, they are the whole of it.
-pub async fn limit_and_offset_cut_a_listing(subject: &Subject) -> Outcome {
+pub async fn limit_and_offset_cut_a_listing<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     for number in 0..25 {
         put(&*store, &flag(&format!("F{number}"), number)).await;
@@ -55,7 +55,7 @@ pub async fn limit_and_offset_cut_a_listing(subject: &Subject) -> Outcome {
 }
 
 /// What is deleted is not listed.
-pub async fn listings_leave_out_what_is_deleted(subject: &Subject) -> Outcome {
+pub async fn listings_leave_out_what_is_deleted<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     for of in ["a", "b", "c"] {
         put(&*store, &flag(of, 1)).await;

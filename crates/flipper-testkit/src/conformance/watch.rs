@@ -10,7 +10,7 @@ use crate::{Subject, next};
 const ABSENT: Outcome = Outcome::Absent("watch");
 
 /// Starts to watch, and waits for the subscription to be active.
-async fn watch(store: &Arc<dyn Store>) -> Option<BoxStream<'static, Change>> {
+async fn watch(store: &Arc<impl Store>) -> Option<BoxStream<'static, Change>> {
     let mut changes = store.watch()?;
     match next(&mut changes).await {
         Some(Change::Resync { .. }) => Some(changes),
@@ -19,7 +19,7 @@ async fn watch(store: &Arc<dyn Store>) -> Option<BoxStream<'static, Change>> {
 }
 
 /// What a change says of a flag: its record, or `None` if it is gone.
-async fn state(store: &Arc<dyn Store>, change: Change) -> (String, Option<String>) {
+async fn state(store: &Arc<impl Store>, change: Change) -> (String, Option<String>) {
     match change {
         Change::Put(found) => (found.value.name().to_owned(), Some(found.value.as_json().to_owned())),
         Change::Deleted { name, .. } => (name.into(), None),
@@ -33,7 +33,7 @@ async fn state(store: &Arc<dyn Store>, change: Change) -> (String, Option<String
 
 /// Waits until a flag is told to be in a state.
 async fn until(
-    store: &Arc<dyn Store>,
+    store: &Arc<impl Store>,
     changes: &mut BoxStream<'static, Change>,
     of: &str,
     record: Option<&str>,
@@ -48,7 +48,7 @@ async fn until(
 }
 
 /// The first item is `Resync`, on an empty store and on one that has flags.
-pub async fn a_watch_begins_with_a_resync(subject: &Subject) -> Outcome {
+pub async fn a_watch_begins_with_a_resync<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     if watch(&store).await.is_none() {
         return ABSENT;
@@ -59,7 +59,7 @@ pub async fn a_watch_begins_with_a_resync(subject: &Subject) -> Outcome {
 }
 
 /// Writes and deletions are told, those of one flag in their order; no write after the first item is missed.
-pub async fn a_watch_tells_writes_in_order(subject: &Subject) -> Outcome {
+pub async fn a_watch_tells_writes_in_order<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let Some(mut changes) = watch(&store).await else { return ABSENT };
     for number in 1..=3 {
@@ -75,7 +75,7 @@ pub async fn a_watch_tells_writes_in_order(subject: &Subject) -> Outcome {
 }
 
 /// Whoever waits for a change is woken by it.
-pub async fn a_watch_wakes_who_waits(subject: &Subject) -> Outcome {
+pub async fn a_watch_wakes_who_waits<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let Some(mut changes) = watch(&store).await else { return ABSENT };
     for number in 1..=2 {
@@ -105,7 +105,7 @@ async fn until_quiet(changes: &mut BoxStream<'static, Change>) {
 }
 
 /// What somebody else writes is told as well.
-pub async fn a_watch_tells_others_writes(subject: &Subject) -> Outcome {
+pub async fn a_watch_tells_others_writes<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let Some(other) = subject.sibling(&store).await else {
         return Outcome::Absent("a second store on the same data");
@@ -119,7 +119,7 @@ pub async fn a_watch_tells_others_writes(subject: &Subject) -> Outcome {
 }
 
 /// Each watcher is told everything, also after another one has gone.
-pub async fn watchers_do_not_disturb_one_another(subject: &Subject) -> Outcome {
+pub async fn watchers_do_not_disturb_one_another<S: Store>(subject: &Subject<S>) -> Outcome {
     let store = subject.store().await;
     let Some(mut first) = watch(&store).await else { return ABSENT };
     let second = watch(&store).await;
@@ -134,7 +134,7 @@ pub async fn watchers_do_not_disturb_one_another(subject: &Subject) -> Outcome {
 }
 
 /// A watcher that does not look holds up no write, and is told the last state or to load everything.
-pub async fn a_slow_watcher_is_told_to_load_again(subject: &Subject) -> Outcome {
+pub async fn a_slow_watcher_is_told_to_load_again<S: Store>(subject: &Subject<S>) -> Outcome {
     const WRITES: i64 = 3_000;
     let store = subject.store().await;
     let Some(mut changes) = watch(&store).await else { return ABSENT };
