@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Peek, Result,
-    Store, Version, Versioned,
+    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page, Peek,
+    Result, Store, Version, Versioned,
 };
 
 use crate::watch::{Told, Watchers};
@@ -145,7 +145,11 @@ impl Store for MemoryStore {
             }
             state.flags.get(name).map(|found| Arc::clone(&found.value))
         };
-        see(found.as_deref().map_or(Peek::KnownAbsent, Peek::Hit));
+        let freshness = Freshness::Live;
+        see(match found.as_deref() {
+            Some(flag) => Peek::Hit { flag, freshness },
+            None => Peek::KnownAbsent { freshness },
+        });
     }
 
     async fn close(&self) -> Result<()> {

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Peek, Result,
-    Store, Timestamp, Version, Versioned,
+    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page, Peek,
+    Result, Store, Timestamp, Version, Versioned,
 };
 use flipper_memory::MemoryStore;
 use flipper_testkit::{Subject, conformance};
@@ -44,6 +44,7 @@ enum Defect {
     OverflowsInSilence,
     PeeksStale,
     PeeksTwice,
+    LiveWhileAway,
     CloseLeavesWatches,
 }
 
@@ -128,6 +129,8 @@ impl Store for Broken {
         let version = self.inner.put(&flag, expect).await?;
         if self.is(Defect::PeeksStale) {
             self.peeked.lock().unwrap().entry(flag.name().to_owned()).or_insert(flag);
+        } else if self.is(Defect::LiveWhileAway) {
+            self.peeked.lock().unwrap().insert(flag.name().to_owned(), flag);
         }
         Ok(match self.defect {
             Defect::VersionsNeverChange => Version::from_u64(0),
@@ -192,7 +195,12 @@ impl Store for Broken {
         if self.is(Defect::PeeksStale)
             && let Some(flag) = self.peeked.lock().unwrap().get(name)
         {
-            return see(Peek::Hit(flag));
+            return see(Peek::Hit { flag, freshness: Freshness::Live });
+        }
+        if self.is(Defect::LiveWhileAway)
+            && let Some(flag) = self.peeked.lock().unwrap().get(name)
+        {
+            return see(Peek::Hit { flag, freshness: Freshness::Live });
         }
         if self.is(Defect::PeeksTwice) {
             see(Peek::Ask);
@@ -273,7 +281,9 @@ macro_rules! caught {
         #[flipper_testkit::tokio::test(flavor = "multi_thread", crate = "flipper_testkit::tokio")]
         async fn $defect() {
             $(
-                let subject = Subject::new(|| async { Broken::new(Defect::$defect) }).with_sibling(|store| async { store });
+                let subject = Subject::new(|| async { Broken::new(Defect::$defect) })
+                    .with_sibling(|store| async { store })
+                    .with_outage(|store: std::sync::Arc<Broken>| async move { store.close().await.unwrap() });
                 let run = async move { conformance::$behaviour(&subject).await };
                 let joined = tokio::spawn(run).await;
                 match joined {
@@ -313,5 +323,6 @@ caught! {
     OverflowsInSilence by a_slow_watcher_is_told_to_load_again;
     PeeksStale by local_reads_agree_with_the_source;
     PeeksTwice by a_peek_is_seen_once;
+    LiveWhileAway by answers_say_how_old_they_are;
     CloseLeavesWatches by closing_ends_watches_and_can_be_repeated;
 }

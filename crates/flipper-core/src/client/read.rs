@@ -144,8 +144,12 @@ impl FeatureFlagClient {
         let mut seen = None;
         self.inner.store.peek(name, &mut |peek| {
             seen = match peek {
-                Peek::Hit(flag) => Some(self.evaluator().evaluate(flag, context, default)),
-                Peek::KnownAbsent => Some(not_found(default)),
+                Peek::Hit { flag, freshness } => {
+                    Some(Evaluation { freshness, ..self.evaluator().evaluate(flag, context, default) })
+                }
+                Peek::KnownAbsent { freshness } => {
+                    Some(Evaluation::new(default, Reason::NotFound, freshness))
+                }
                 Peek::Ask => None,
             };
         });
@@ -155,7 +159,7 @@ impl FeatureFlagClient {
     async fn ask(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
         Ok(match self.find("check", name).await? {
             Some(found) => self.evaluator().evaluate(&found.value, context, default),
-            None => not_found(default),
+            None => Evaluation::new(default, Reason::NotFound, Freshness::Live),
         })
     }
 
@@ -172,8 +176,4 @@ impl FeatureFlagClient {
             Error::new(ErrorKind::NotFound, "there is no such flag").with_operation(operation).with_flag(name)
         })
     }
-}
-
-fn not_found(default: bool) -> Evaluation {
-    Evaluation { value: default, reason: Reason::NotFound, freshness: Freshness::Live }
 }

@@ -1,7 +1,7 @@
 //! What listings and watches tell.
 
 use super::{Version, Versioned};
-use crate::{Error, Flag};
+use crate::{Error, Flag, Freshness};
 
 /// One record of a listing.
 ///
@@ -83,10 +83,18 @@ pub enum ResyncCause {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Peek<'f> {
-    /// The flag.
-    Hit(&'f Flag),
+    /// There is one.
+    Hit {
+        /// The flag.
+        flag: &'f Flag,
+        /// How old it is.
+        freshness: Freshness,
+    },
     /// There is no such flag: no need to ask.
-    KnownAbsent,
+    KnownAbsent {
+        /// How old the knowledge is.
+        freshness: Freshness,
+    },
     /// Only the source of truth can tell.
     Ask,
 }

@@ -1,15 +1,16 @@
-use flipper_core::{Expect, Peek, Store};
+use flipper_core::{Context, Expect, FeatureFlagClient, Freshness, Peek, Store};
 
 use super::{Outcome, flag, name, put, stored};
 use crate::Subject;
+use crate::stream::PATIENCE;
 
 /// What a peek says: the record, that there is none, or that the store has to be asked.
 fn peek(store: &dyn Store, of: &str) -> Option<Option<String>> {
     let mut seen = Vec::new();
     store.peek(of, &mut |peek| {
         seen.push(match peek {
-            Peek::Hit(flag) => Some(Some(flag.as_json().to_owned())),
-            Peek::KnownAbsent => Some(None),
+            Peek::Hit { flag, .. } => Some(Some(flag.as_json().to_owned())),
+            Peek::KnownAbsent { .. } => Some(None),
             _ => None,
         });
     });
@@ -43,5 +44,37 @@ pub async fn a_peek_is_seen_once<S: Store>(subject: &Subject<S>) -> Outcome {
             assert!(matches!(seen, None | Some(None)), "{of:?} is no flag");
         }
     }
+    Outcome::Proven
+}
+
+/// An evaluation says how old the flag is that was asked: live while the store can be reached; and once it cannot, either
+/// the evaluation fails, or within 10 s it says that it is not live any more.
+pub async fn answers_say_how_old_they_are<S: Store>(subject: &Subject<S>) -> Outcome {
+    let store = subject.store().await;
+    let client = FeatureFlagClient::new(store.clone());
+    put(&*store, &flag("X", 1)).await;
+    for of in ["X", "Y"] {
+        let evaluation = client.evaluate(of, &Context::EMPTY, false).await.unwrap();
+        assert_eq!((evaluation.value, evaluation.freshness), (of == "X", Freshness::Live));
+    }
+    if !subject.outage(&store).await {
+        return Outcome::Absent("a way to make the backend unreachable");
+    }
+    let is_told = async {
+        loop {
+            match client.evaluate("X", &Context::EMPTY, false).await {
+                Err(error) => {
+                    assert!(error.is_retryable(), "{error}");
+                    return;
+                }
+                Ok(evaluation) if evaluation.freshness != Freshness::Live => {
+                    assert!(evaluation.value, "the last known state keeps answering");
+                    return;
+                }
+                Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, is_told).await.expect("answers stay live while the store is away");
     Outcome::Proven
 }
