@@ -22,7 +22,9 @@ async fn setting_with_deadline(
     let store = FaultStore::new(MemoryStore::new());
     let client = FeatureFlagClient::builder(store.clone()).deadline(deadline).build();
     if verb != Verb::Create {
-        let flag = Flag::new(FlagName::new(NAME).unwrap(), Timestamp::from_secs(1));
+        let mut flag = Flag::new(FlagName::new(NAME).unwrap(), Timestamp::from_secs(1));
+        // Something to do for every verb.
+        flag.set_enabled(verb == Verb::Disable).unwrap();
         store.get_ref().put(&flag, Expect::Absent).await.unwrap();
     }
     (store, client)
@@ -130,6 +132,47 @@ async fn where_nobody_can_tell_the_outcome_is_unknown_and_nothing_is_made_twice(
         assert_eq!(is_made_once(verb, flag.as_ref()), verb != Verb::Destroy, "{verb:?}");
         assert!(flag.unwrap().client_data().to_json().contains("foreign"), "{verb:?}");
         assert_eq!(done(&recorder), 0, "{verb:?}: nobody is told of what nobody knows");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_after_a_lost_answer_is_an_unknown_outcome() {
+    for verb in VERBS {
+        // The first write is lost, and may land; then the store goes away, or a handler changes its mind.
+        let (store, client) = setting(verb).await;
+        store.push(write_of(verb), Fault::LostRequest);
+        store.push(write_of(verb), Fault::Fail(ErrorKind::Unavailable));
+        let error = verb.run(&client, NAME).await.expect_err("the store has gone away");
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{verb:?}");
+        assert!(std::error::Error::source(&error).is_some());
+
+        let (store, client) = setting(verb).await;
+        for event in flipper_core::events::EventType::ALL {
+            if event.phase() == Phase::Before {
+                client.events().on(event, |event| if event.attempt > 1 { Err("no more") } else { Ok(()) });
+            }
+        }
+        store.push(write_of(verb), Fault::LostRequest);
+        let error = verb.run(&client, NAME).await.expect_err("the second attempt is vetoed");
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{verb:?}");
+    }
+}
+
+#[tokio::test]
+async fn reads_are_repeated_while_a_lost_write_is_looked_for() {
+    for verb in VERBS {
+        let (store, client) = setting(verb).await;
+        let recorder = EventRecorder::of(&client);
+        store.push(write_of(verb), Fault::LostReply);
+        // The first read is the edit's own; the next two look for the write.
+        store.push(Operation::Get, Fault::Delay(Duration::ZERO));
+        store.push(Operation::Get, Fault::Fail(ErrorKind::Unavailable));
+        store.push(Operation::Get, Fault::Fail(ErrorKind::Unavailable));
+        verb.run(&client, NAME).await.unwrap_or_else(|error| panic!("{verb:?}: {error}"));
+        assert_eq!(store.pending(), 0);
+        assert!(is_made_once(verb, stored(&store).await.as_ref()), "{verb:?}");
+        let attempts: Vec<_> = recorder.take().iter().map(|event| event.attempt).collect();
+        assert!(attempts.iter().all(|attempt| *attempt == 1), "{verb:?}: {attempts:?}");
     }
 }
 

@@ -65,52 +65,76 @@ impl FeatureFlagClient {
 
         // Writes without an answer. Each may land even later than a read that does not show it yet.
         let mut lost: Vec<Attempt> = Vec::new();
+        let outcome = self.attempt_until_done(name, &mut plan, &deadline, &mut lost).await;
+        // Whatever has ended the attempts: one that was lost may have happened.
+        outcome.map_err(|error| if lost.is_empty() { error } else { outcome_unknown(error) })
+    }
+
+    /// Attempts the edit until it is done or has failed. An error says nothing of the attempts that are `lost`.
+    async fn attempt_until_done<P>(
+        &self,
+        name: FlagName<'_>,
+        plan: &mut P,
+        deadline: &Deadline,
+        lost: &mut Vec<Attempt>,
+    ) -> Result<()>
+    where
+        P: FnMut(&Current) -> Result<Option<Plan>> + Send,
+    {
         let mut wait = FIRST_WAIT;
-        for number in 1.. {
-            if number > 1 {
-                deadline.sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
-                wait = (wait * 2).min(LONGEST_WAIT);
-            }
-            let current = match self.read_current(name, &deadline).await {
-                Ok(current) => current,
-                Err(error) if lost.is_empty() => return Err(error),
-                Err(error) if deadline.has_passed() || !error.is_retryable() => {
-                    return Err(outcome_unknown(error));
+        let mut number = 1;
+        loop {
+            let retry = match self.read_current(name, deadline).await {
+                Ok(current) => {
+                    if let Some(landed) = lost.iter().find(|attempt| attempt.plan.target.is(&current)) {
+                        self.announce_done(name, landed);
+                        lost.clear();
+                        return Ok(());
+                    }
+                    if lost.iter().any(|attempt| attempt.base.as_ref() != current.version()) {
+                        // Somebody else has written since. Whether on top of ours or in its place, nobody can tell.
+                        let message = "the flag was changed by somebody else meanwhile";
+                        return Err(Error::new(ErrorKind::Conflict, message));
+                    }
+                    let Some(plan) = plan(&current)? else { return Ok(()) };
+                    let attempt = self.announced(name, number, &current, plan)?;
+                    number += 1;
+                    match self.write(name, &attempt.plan.target, current.expect(), deadline).await? {
+                        Written::Done => {
+                            self.announce_done(name, &attempt);
+                            lost.clear();
+                            return Ok(());
+                        }
+                        Written::Conflict(error) => error,
+                        Written::Lost(error) => {
+                            lost.push(attempt);
+                            error
+                        }
+                    }
                 }
-                Err(_) => continue,
+                // Reading finds out what has become of a lost write, so it is worth to be repeated.
+                Err(error) if error.is_retryable() && !lost.is_empty() => error,
+                Err(error) => return Err(error),
             };
-            if let Some(landed) = lost.iter().find(|attempt| attempt.plan.target.is(&current)) {
-                self.announce_done(name, landed);
-                return Ok(());
+            if deadline.has_passed() {
+                return Err(retry);
             }
-            if lost.iter().any(|attempt| attempt.base.as_ref() != current.version()) {
-                // Somebody else has written since. Whether on top of our write or in its place, nobody can tell.
-                let message = "the flag was changed by somebody else meanwhile";
-                return Err(outcome_unknown(Error::new(ErrorKind::Conflict, message)));
-            }
-            let Some(plan) = plan(&current)? else { return Ok(()) };
-            let attempt = Attempt {
-                number,
-                time: self.inner.clock.now(),
-                before: current.readable().cloned(),
-                base: current.version().cloned(),
-                plan,
-            };
-            self.announce(name, &attempt)?;
-            match self.write(name, &attempt.plan.target, current.expect(), &deadline).await? {
-                Written::Done => {
-                    self.announce_done(name, &attempt);
-                    return Ok(());
-                }
-                Written::Conflict(error) if deadline.has_passed() => {
-                    return Err(if lost.is_empty() { error } else { outcome_unknown(error) });
-                }
-                Written::Conflict(_) => {}
-                Written::Lost(error) if deadline.has_passed() => return Err(outcome_unknown(error)),
-                Written::Lost(_) => lost.push(attempt),
-            }
+            deadline.sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
-        Err(Error::new(ErrorKind::Internal, "more attempts than can be counted"))
+    }
+
+    /// Makes an attempt of a plan, and announces it.
+    fn announced(&self, name: FlagName<'_>, number: u32, current: &Current, plan: Plan) -> Result<Attempt> {
+        let attempt = Attempt {
+            number,
+            time: self.inner.clock.now(),
+            before: current.readable().cloned(),
+            base: current.version().cloned(),
+            plan,
+        };
+        self.announce(name, &attempt)?;
+        Ok(attempt)
     }
 
     async fn read_current(&self, name: FlagName<'_>, deadline: &Deadline) -> Result<Current> {
