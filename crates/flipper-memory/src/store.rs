@@ -89,7 +89,9 @@ impl Store for MemoryStore {
             flag.name().into(),
             Versioned { value: Arc::new(flag.clone()), version: version.clone() },
         );
-        state.watchers.tell(&Told::Put(flag, &version));
+        let wakers = state.watchers.tell(&Told::Put(flag, &version));
+        drop(state);
+        wakers.wake();
         Ok(version)
     }
 
@@ -109,7 +111,9 @@ impl Store for MemoryStore {
             return Err(error(ErrorKind::Conflict, "the flag is not as it was expected to be"));
         }
         state.flags.remove(name.as_str());
-        state.watchers.tell(&Told::Deleted(name.as_str()));
+        let wakers = state.watchers.tell(&Told::Deleted(name.as_str()));
+        drop(state);
+        wakers.wake();
         Ok(true)
     }
 
@@ -131,7 +135,9 @@ impl Store for MemoryStore {
         let mut state = self.write();
         let watch = state.watchers.subscribe();
         if state.is_closed {
-            state.watchers.close();
+            let wakers = state.watchers.close();
+            drop(state);
+            wakers.wake();
         }
         Some(Box::pin(watch))
     }
@@ -155,7 +161,9 @@ impl Store for MemoryStore {
     async fn close(&self) -> Result<()> {
         let mut state = self.write();
         state.is_closed = true;
-        state.watchers.close();
+        let wakers = state.watchers.close();
+        drop(state);
+        wakers.wake();
         Ok(())
     }
 }

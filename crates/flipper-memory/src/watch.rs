@@ -42,11 +42,14 @@ impl Watchers {
         let mut queue = Queue::default();
         queue.changes.push_back(Change::Resync { cause: ResyncCause::Started });
         let shared = Arc::new(Mutex::new(queue));
+        self.0.retain(|watcher| watcher.strong_count() > 0);
         self.0.push(Arc::downgrade(&shared));
         Watch(shared)
     }
 
-    pub(crate) fn tell(&mut self, told: &Told<'_>) {
+    /// Tells all watchers, and returns whom to wake once the store is unlocked: a waker is somebody else's code.
+    pub(crate) fn tell(&mut self, told: &Told<'_>) -> Wakers {
+        let mut wakers = Vec::new();
         self.0.retain(|watcher| {
             let Some(shared) = watcher.upgrade() else { return false };
             let mut queue = lock(&shared);
@@ -61,32 +64,36 @@ impl Watchers {
                     Told::Deleted(name) => Change::Deleted { name: (*name).into(), version: None },
                 });
             }
-            wake(queue);
+            wakers.extend(queue.waker.take());
             true
         });
+        Wakers(wakers)
     }
 
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self) -> Wakers {
+        let mut wakers = Vec::new();
         for shared in self.0.drain(..).filter_map(|watcher| watcher.upgrade()) {
             let mut queue = lock(&shared);
             queue.is_closed = true;
-            wake(queue);
+            wakers.extend(queue.waker.take());
         }
+        Wakers(wakers)
     }
 }
 
-/// Wakes the watcher once its queue is unlocked.
-fn wake(mut queue: MutexGuard<'_, Queue>) {
-    let waker = queue.waker.take();
-    drop(queue);
-    if let Some(waker) = waker {
-        waker.wake();
+/// Whom to wake.
+#[must_use]
+pub(crate) struct Wakers(Vec<Waker>);
+
+impl Wakers {
+    pub(crate) fn wake(self) {
+        self.0.into_iter().for_each(Waker::wake);
     }
 }
 
 impl Drop for Watchers {
     fn drop(&mut self) {
-        self.close();
+        self.close().wake();
     }
 }
 

@@ -45,7 +45,7 @@ impl EventRecorder {
     /// Registers a recorder for all events of a client.
     pub fn of(client: &FeatureFlagClient) -> Self {
         let recorder = Self::default();
-        for event_type in EventType::ALL {
+        for event_type in EventType::ALL.iter().copied() {
             let recorder = recorder.clone();
             client.events().on(event_type, move |event| recorder.record(event));
         }

@@ -1,6 +1,6 @@
 //! A store that fails as it is told.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub enum Operation {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It works, after a while.
+    /// It works, after a while. Needs a Tokio runtime.
     Delay(Duration),
     /// It never answers; a write is never made.
     Hang,
@@ -57,7 +57,7 @@ pub struct FaultStore<S> {
 #[derive(Debug, Default)]
 struct State {
     faults: VecDeque<(Operation, Fault)>,
-    last_read: Option<Option<Versioned<Flag>>>,
+    last_reads: HashMap<String, Option<Versioned<Flag>>>,
     /// A write that will be made after so many reads.
     late: Option<(u32, Late)>,
     foreign: u32,
@@ -65,15 +65,33 @@ struct State {
 
 #[derive(Debug)]
 enum Late {
-    Put(Flag, Option<Version>),
-    Delete(String, Option<Version>),
+    Put(Flag, Base),
+    Delete(String, Base),
 }
 
-/// The version that an expectation names.
-fn base(expect: Expect<'_>) -> Option<Version> {
-    match expect {
-        Expect::Matches(version) => Some(version.clone()),
-        _ => None,
+/// An expectation that owns its version.
+#[derive(Debug)]
+enum Base {
+    Any,
+    Absent,
+    Matches(Version),
+}
+
+impl Base {
+    fn of(expect: Expect<'_>) -> Self {
+        match expect {
+            Expect::Matches(version) => Self::Matches(version.clone()),
+            Expect::Absent => Self::Absent,
+            _ => Self::Any,
+        }
+    }
+
+    fn expect(&self) -> Expect<'_> {
+        match self {
+            Self::Any => Expect::Any,
+            Self::Absent => Expect::Absent,
+            Self::Matches(version) => Expect::Matches(version),
+        }
     }
 }
 
@@ -95,7 +113,15 @@ impl<S: Store> FaultStore<S> {
     }
 
     /// Makes the next call of an operation, after those that faults are pending for, fail.
+    ///
+    /// # Panics
+    ///
+    /// If the fault is none of this operation: a lost answer to a read, or a stale write.
     pub fn push(&self, operation: Operation, fault: Fault) {
+        let is_of_reads = matches!(fault, Fault::Delay(_) | Fault::Hang | Fault::Fail(_) | Fault::StaleRead);
+        let is_of_writes = !matches!(fault, Fault::StaleRead);
+        let is_legal = if operation == Operation::Get { is_of_reads } else { is_of_writes };
+        assert!(is_legal, "{fault:?} is no fault of {operation:?}");
         self.with(|state| state.faults.push_back((operation, fault)));
     }
 
@@ -141,11 +167,10 @@ impl<S: Store> FaultStore<S> {
         // It may be too late for it.
         match due {
             Some((_, Late::Put(flag, base))) => {
-                let _ = self.inner.put(&flag, base.as_ref().map_or(Expect::Absent, Expect::Matches)).await;
+                let _ = self.inner.put(&flag, base.expect()).await;
             }
             Some((_, Late::Delete(name, base))) => {
-                let expect = base.as_ref().map_or(Expect::Any, Expect::Matches);
-                let _ = self.inner.delete(FlagName::new(&name).unwrap(), expect).await;
+                let _ = self.inner.delete(FlagName::new(&name).unwrap(), base.expect()).await;
             }
             None => {}
         }
@@ -170,14 +195,14 @@ impl<S: Store> Store for FaultStore<S> {
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Fail(kind)) => return Err(fail(kind)),
             Some(Fault::StaleRead) => {
-                if let Some(stale) = self.with(|state| state.last_read.clone()) {
+                if let Some(stale) = self.with(|state| state.last_reads.get(name.as_str()).cloned()) {
                     return Ok(stale);
                 }
             }
             _ => {}
         }
         let found = self.inner.get(name).await?;
-        self.with(|state| state.last_read = Some(found.clone()));
+        self.with(|state| state.last_reads.insert(name.as_str().to_owned(), found.clone()));
         Ok(found)
     }
 
@@ -188,7 +213,8 @@ impl<S: Store> Store for FaultStore<S> {
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Fail(kind)) => return Err(fail(kind)),
             Some(Fault::LostReply) => {
-                self.inner.put(flag, expect).await?;
+                // Whatever it is.
+                let _ = self.inner.put(flag, expect).await;
                 return Err(lost());
             }
             Some(Fault::LostReplyThenRace) => {
@@ -198,7 +224,7 @@ impl<S: Store> Store for FaultStore<S> {
             }
             Some(Fault::LostRequest) => return Err(lost()),
             Some(Fault::LateWrite(reads)) => {
-                self.with(|state| state.late = Some((reads, Late::Put(flag.clone(), base(expect)))));
+                self.with(|state| state.late = Some((reads, Late::Put(flag.clone(), Base::of(expect)))));
                 return Err(lost());
             }
             Some(Fault::LostRace) => self.write_as_another(name).await?,
@@ -213,7 +239,7 @@ impl<S: Store> Store for FaultStore<S> {
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Fail(kind)) => return Err(fail(kind)),
             Some(Fault::LostReply) => {
-                self.inner.delete(name, expect).await?;
+                let _ = self.inner.delete(name, expect).await;
                 return Err(lost());
             }
             Some(Fault::LostReplyThenRace) => {
@@ -223,7 +249,7 @@ impl<S: Store> Store for FaultStore<S> {
             }
             Some(Fault::LostRequest) => return Err(lost()),
             Some(Fault::LateWrite(reads)) => {
-                let late = Late::Delete(name.as_str().to_owned(), base(expect));
+                let late = Late::Delete(name.as_str().to_owned(), Base::of(expect));
                 self.with(|state| state.late = Some((reads, late)));
                 return Err(lost());
             }

@@ -5,13 +5,13 @@
 //! * [`ManualClock`] and [`FixedRandom`] make evaluations repeatable.
 //! * [`EventRecorder`] keeps events, to compare them with those that are expected.
 //!
-//! A store proves itself in one line:
+//! A store proves itself in one line; `absent` counts the behaviours for which the subject lacks a hook:
 //!
 //! ```
 //! use flipper_memory::MemoryStore;
 //! use flipper_testkit::{Subject, store_conformance};
 //!
-//! store_conformance!(memory, Subject::new(|| async { MemoryStore::new() }));
+//! store_conformance!(memory, Subject::new(|| async { MemoryStore::new() }), absent = 8);
 //! ```
 //!
 //! This crate is for tests: what it asserts, it asserts by panicking.

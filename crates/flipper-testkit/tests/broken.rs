@@ -25,6 +25,7 @@ enum Defect {
     DropsDeletes,
     DeletesAnyVersion,
     DeletesOnAbsent,
+    ChecksThenDeletes,
     DeleteAlwaysTrue,
     VersionsNeverChange,
     PutReturnsAnotherVersion,
@@ -41,6 +42,8 @@ enum Defect {
     NoResync,
     MissesWakeUps,
     MissesDeletes,
+    EchoesOldStates,
+    WatchesNothing,
     OverflowsInSilence,
     PeeksStale,
     PeeksTwice,
@@ -145,6 +148,13 @@ impl Store for Broken {
             (Defect::DeletesAnyVersion, Expect::Matches(_)) | (Defect::DeletesOnAbsent, Expect::Absent) => {
                 return self.inner.delete(name, Expect::Any).await;
             }
+            (Defect::ChecksThenDeletes, Expect::Matches(version)) => {
+                if self.inner.get(name).await?.map(|found| found.version).as_ref() != Some(version) {
+                    return Err(conflict());
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                return self.inner.delete(name, Expect::Any).await;
+            }
             (Defect::DeleteAlwaysTrue, _) => {
                 self.inner.delete(name, expect).await?;
                 return Ok(true);
@@ -188,7 +198,10 @@ impl Store for Broken {
 
     fn watch(&self) -> Option<BoxStream<'static, Change>> {
         let inner = self.inner.watch()?;
-        Some(Box::pin(BadWatch { inner, defect: self.defect, seen: 0 }))
+        if self.is(Defect::WatchesNothing) {
+            return None;
+        }
+        Some(Box::pin(BadWatch { inner, defect: self.defect, seen: 0, old: HashMap::new(), echo: None }))
     }
 
     fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
@@ -248,12 +261,17 @@ struct BadWatch {
     inner: BoxStream<'static, Change>,
     defect: Defect,
     seen: usize,
+    old: HashMap<String, Change>,
+    echo: Option<Change>,
 }
 
 impl futures_core::Stream for BadWatch {
     type Item = Change;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Change>> {
+        if let Some(echo) = self.echo.take() {
+            return Poll::Ready(Some(echo));
+        }
         loop {
             let mut deaf = Context::from_waker(std::task::Waker::noop());
             let polled = if self.defect == Defect::MissesWakeUps && self.seen > 0 {
@@ -263,6 +281,10 @@ impl futures_core::Stream for BadWatch {
             };
             let Poll::Ready(change) = polled else { return Poll::Pending };
             self.seen += 1;
+            if let (Defect::EchoesOldStates, Some(Change::Put(found))) = (self.defect, &change) {
+                let name = found.value.name().to_owned();
+                self.echo = self.old.insert(name, Change::Put(found.clone()));
+            }
             match (self.defect, &change) {
                 (Defect::NoResync, Some(Change::Resync { .. }))
                 | (Defect::MissesDeletes, Some(Change::Deleted { .. })) => {}
@@ -320,6 +342,9 @@ caught! {
     NoResync by a_watch_begins_with_a_resync;
     MissesWakeUps by a_watch_wakes_who_waits;
     MissesDeletes by a_watch_tells_writes_in_order;
+    EchoesOldStates by a_watch_ends_at_the_last_state;
+    WatchesNothing by a_watch_begins_with_a_resync;
+    ChecksThenDeletes by a_delete_and_a_write_never_both_win;
     OverflowsInSilence by a_slow_watcher_is_told_to_load_again;
     PeeksStale by local_reads_agree_with_the_source;
     PeeksTwice by a_peek_is_seen_once;

@@ -48,7 +48,7 @@ async fn every_verb_has_its_pair_with_its_payload() {
 async fn payloads_are_the_seeds() {
     let client = client();
     let seen = Arc::new(Mutex::new(Vec::new()));
-    for event_type in EventType::ALL {
+    for event_type in EventType::ALL.iter().copied() {
         let seen = Arc::clone(&seen);
         client
             .events()
@@ -282,4 +282,74 @@ async fn a_corrupt_flag_can_be_destroyed_and_replaced() {
 
 fn flag(name: &str) -> flipper_core::Flag {
     flipper_core::Flag::new(flipper_core::FlagName::new(name).unwrap(), flipper_core::Timestamp::from_secs(1))
+}
+
+#[tokio::test]
+async fn handlers_may_own_what_comes_back_when_it_is_dropped() {
+    /// Removes another listener, or asks for the emitter, when it is dropped.
+    struct Comeback(FeatureFlagClient, ListenerId);
+    impl Drop for Comeback {
+        fn drop(&mut self) {
+            self.0.events().remove_listener(self.1);
+        }
+    }
+    let client = client();
+    let other = client.events().on(EventType::PostEnable, |_| {});
+    let comeback = Comeback(client.clone(), other);
+    let id = client.events().on(EventType::PostEnable, move |_| {
+        let _ = &comeback;
+    });
+    assert!(client.events().remove_listener(id));
+    assert!(!client.events().remove_listener(other), "it was removed by the drop");
+
+    let comeback = Comeback(client.clone(), other);
+    client.events().on(EventType::PostEnable, move |_| {
+        let _ = &comeback;
+    });
+    client.set_emitter(Arc::new(flipper_core::events::EventEmitter::new()));
+    let new = client.events().on(EventType::PostEnable, |_| {});
+    assert!(!client.events().remove_listener(id), "a name of the old emitter");
+    assert!(client.events().remove_listener(new));
+}
+
+#[tokio::test]
+async fn a_write_is_not_begun_after_the_deadline() {
+    let store = flipper_testkit::RecordingStore::new(MemoryStore::new());
+    let client = FeatureFlagClient::builder(store.clone()).deadline(Duration::from_millis(50)).build();
+    client.create("X").await.unwrap();
+    store.take();
+    client.events().on(EventType::PreEnable, |_| std::thread::sleep(Duration::from_millis(80)));
+    let error = client.enable("X").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "nothing was written: {error}");
+    assert_eq!(store.take(), [flipper_testkit::Call::Get("X".into())]);
+}
+
+#[tokio::test]
+async fn an_error_whose_text_panics_stops_nobody() {
+    #[derive(Debug)]
+    struct Bad;
+    impl std::fmt::Display for Bad {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no text")
+        }
+    }
+    impl std::error::Error for Bad {}
+    struct Loud;
+    impl log::Log for Loud {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            let _ = record.args().to_string();
+        }
+        fn flush(&self) {}
+    }
+    let _ = log::set_logger(&Loud);
+    log::set_max_level(log::LevelFilter::Error);
+    let client = client();
+    client.create("X").await.unwrap();
+    client.events().on(EventType::PostEnable, |_| Err(Bad));
+    let after = EventRecorder::of(&client);
+    client.enable("X").await.unwrap();
+    assert_eq!(after.take().len(), 2);
 }

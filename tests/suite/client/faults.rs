@@ -147,7 +147,7 @@ async fn a_failure_after_a_lost_answer_is_an_unknown_outcome() {
         assert!(std::error::Error::source(&error).is_some());
 
         let (store, client) = setting(verb).await;
-        for event in flipper_core::events::EventType::ALL {
+        for event in flipper_core::events::EventType::ALL.iter().copied() {
             if event.phase() == Phase::Before {
                 client.events().on(event, |event| if event.attempt > 1 { Err("no more") } else { Ok(()) });
             }

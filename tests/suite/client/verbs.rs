@@ -87,7 +87,47 @@ async fn illegal_names_are_invalid_input_and_a_check_of_one_is_the_default() {
         }
         assert!(!client.is_enabled(name, &Context::EMPTY).await);
         assert!(client.is_enabled_or(name, &Context::EMPTY, true).await);
+        let error = client.try_is_enabled(name, &Context::EMPTY).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
+    assert_eq!(client.failed_checks(), 4);
+}
+
+#[tokio::test]
+async fn an_edit_cannot_put_another_flag_in_its_place() {
+    let client = client();
+    client.create("X").await.unwrap();
+    client.create("Y").await.unwrap();
+    let other = client.flag("Y").await.unwrap();
+    let error = client
+        .update("X", |flag| {
+            *flag = other.clone();
+            flag.set_enabled(true)
+        })
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(!client.is_enabled("Y", &Context::EMPTY).await);
+}
+
+#[tokio::test]
+async fn wakers_and_watchers_are_told_outside_of_the_stores_lock() {
+    struct Asks(std::sync::Arc<MemoryStore>, std::sync::atomic::AtomicBool);
+    impl std::task::Wake for Asks {
+        fn wake(self: std::sync::Arc<Self>) {
+            // It would wait for ever if the store were locked.
+            self.0.peek("X", &mut |_| self.1.store(true, std::sync::atomic::Ordering::SeqCst));
+        }
+    }
+    let store = std::sync::Arc::new(MemoryStore::new());
+    let asks = std::sync::Arc::new(Asks(store.clone(), false.into()));
+    let waker = std::task::Waker::from(asks.clone());
+    let mut task = std::task::Context::from_waker(&waker);
+    let mut changes = store.watch().unwrap();
+    assert!(changes.as_mut().poll_next(&mut task).is_ready());
+    assert!(changes.as_mut().poll_next(&mut task).is_pending());
+    FeatureFlagClient::new(store).create("X").await.unwrap();
+    assert!(asks.1.load(std::sync::atomic::Ordering::SeqCst));
 }
 
 #[tokio::test]

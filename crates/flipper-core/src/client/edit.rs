@@ -96,9 +96,22 @@ impl FeatureFlagClient {
                         let message = "the flag was changed by somebody else meanwhile";
                         return Err(Error::new(ErrorKind::Conflict, message));
                     }
-                    let Some(plan) = plan(&current)? else { return Ok(()) };
+                    let Some(plan) = plan(&current)? else {
+                        // With a write that is lost, there is more to be said than that nothing is to be done.
+                        let message = "the repeated edit would change nothing";
+                        return if lost.is_empty() {
+                            Ok(())
+                        } else {
+                            Err(Error::new(ErrorKind::Conflict, message))
+                        };
+                    };
                     let attempt = self.announced(name, number, &current, plan)?;
                     number += 1;
+                    if deadline.has_passed() {
+                        let message =
+                            "the handlers of the event took longer than the edit may; nothing was written";
+                        return Err(Error::new(ErrorKind::Unavailable, message));
+                    }
                     match self.write(name, &attempt.plan.target, current.expect(), deadline).await? {
                         Written::Done => {
                             self.announce_done(name, &attempt);
@@ -116,11 +129,11 @@ impl FeatureFlagClient {
                 Err(error) if error.is_retryable() && !lost.is_empty() => error,
                 Err(error) => return Err(error),
             };
+            deadline.sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
             if deadline.has_passed() {
                 return Err(retry);
             }
-            deadline.sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 

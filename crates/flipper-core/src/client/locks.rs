@@ -21,8 +21,10 @@ pub(super) struct Guard<'l> {
 }
 
 impl Locks {
-    /// Waits for the right to edit a flag. Those who wait come in turn.
+    /// Waits for the right to edit a flag. Nobody waits for ever while others come and go.
     pub(super) async fn lock(&self, name: &str) -> Guard<'_> {
+        // Made before waiting, and dropped after the lock's own reference: whoever gives up waiting cleans up as well.
+        let mut guard = Guard { locks: self, name: name.into(), held: None };
         let lock = {
             let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
             match locks.get(name) {
@@ -30,9 +32,8 @@ impl Locks {
                 None => Arc::clone(locks.entry(name.into()).or_default()),
             }
         };
-        // Made before waiting: whoever gives up waiting cleans up as well.
-        let mut guard = Guard { locks: self, name: name.into(), held: None };
         guard.held = Some(lock.lock_arc().await);
+        drop(lock);
         guard
     }
 }
@@ -73,5 +74,36 @@ impl Drop for InHandlers {
         IN_HANDLERS.with_borrow_mut(|flags| {
             flags.pop();
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    #[test]
+    fn locks_of_flags_that_nobody_edits_are_gone() {
+        let locks = Locks::default();
+        let mut task = Context::from_waker(Waker::noop());
+        for gives_up_before_release in [false, true] {
+            let mut held = None;
+            if let Poll::Ready(guard) = pin!(locks.lock("X")).poll(&mut task) {
+                held = Some(guard);
+            }
+            assert!(held.is_some(), "nobody else holds it");
+            {
+                let mut waiting = pin!(locks.lock("X"));
+                assert!(waiting.as_mut().poll(&mut task).is_pending());
+                if !gives_up_before_release {
+                    // It is told that it is its turn, and never looks.
+                    held = None;
+                }
+            }
+            drop(held);
+            assert!(locks.locks.lock().unwrap().is_empty());
+        }
     }
 }

@@ -104,6 +104,8 @@ impl FeatureFlagClient {
 
     /// Returns where to register for events.
     ///
+    /// A handler that owns a client of the same store's keeps that client, and so the store, alive until it is removed.
+    ///
     /// ```
     /// # use flipper_core::FeatureFlagClient;
     /// # use flipper_memory::MemoryStore;
@@ -118,7 +120,11 @@ impl FeatureFlagClient {
 
     /// Replaces the emitter, for all clones of this client. Handlers of the old one are no longer called.
     pub fn set_emitter(&self, emitter: Arc<dyn Emitter>) {
-        *self.inner.emitter.write().unwrap_or_else(PoisonError::into_inner) = emitter;
+        let mut current = self.inner.emitter.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, emitter);
+        // In this order: what the old one owns may ask for the emitter when it is dropped.
+        drop(current);
+        drop(old);
     }
 
     /// Returns the store.

@@ -17,7 +17,8 @@ impl FeatureFlagClient {
     /// [`is_enabled_or`](Self::is_enabled_or) where off is not the safe side, and
     /// [`try_is_enabled`](Self::try_is_enabled) to see the error.
     ///
-    /// On a store that has its flags in memory, the future is ready at once, and nothing is allocated.
+    /// On a store that has its flags in memory, the future is ready at once, and nothing is allocated. Any other takes as
+    /// long as the store's own time limit for a read at most.
     pub async fn is_enabled(&self, name: &str, context: &Context<'_>) -> bool {
         self.is_enabled_or(name, context, false).await
     }
@@ -147,10 +148,11 @@ impl FeatureFlagClient {
                 Peek::Hit { flag, freshness } => {
                     Some(Evaluation { freshness, ..self.evaluator().evaluate(flag, context, default) })
                 }
-                Peek::KnownAbsent { freshness } => {
+                // An illegal name is no flag that is not there: asking says so.
+                Peek::KnownAbsent { freshness } if FlagName::new(name).is_ok() => {
                     Some(Evaluation::new(default, Reason::NotFound, freshness))
                 }
-                Peek::Ask => None,
+                Peek::KnownAbsent { .. } | Peek::Ask => None,
             };
         });
         seen

@@ -15,7 +15,8 @@ use crate::{Bucketer, Condition, Error, ErrorKind, Flag, FlagName, Result};
 /// * [`PermissionDenied`](ErrorKind::PermissionDenied) if a handler vetoes, or the store refuses;
 /// * [`Conflict`](ErrorKind::Conflict) if others kept changing the flag until the deadline;
 /// * [`OutcomeUnknown`](ErrorKind::OutcomeUnknown) if the answer to the write was lost, and reading could not tell
-///   whether it has happened; the edit is never made twice;
+///   whether it has happened; the edit is never made twice. On a store whose versions are the records themselves, a
+///   record that somebody has brought back to its bytes of before cannot be told from one that was never written;
 /// * [`Unavailable`](ErrorKind::Unavailable) if the store cannot be asked: nothing has changed;
 /// * [`Corrupt`](ErrorKind::Corrupt) if the record cannot be read. [`destroy`](Self::destroy) and
 ///   [`create_or_replace`](Self::create_or_replace) work all the same.
@@ -181,7 +182,8 @@ impl FeatureFlagClient {
     /// Edits a flag in several ways by one write.
     ///
     /// `edit` may be called several times, each time with the flag as it is then; only the last result is written. Each
-    /// aspect that it changes is announced by its pair of events; if it changes nothing, nothing is written.
+    /// aspect that it changes (the switch, conditions, client data, the bucketer) is announced by its pair of events; if
+    /// it changes none of them, nothing is written.
     ///
     /// # Errors
     ///
@@ -215,11 +217,14 @@ impl FeatureFlagClient {
             let before = current.flag()?;
             let mut after = before.clone();
             edit(&mut after)?;
-            if after == *before {
-                return Ok(None);
+            if after.name() != before.name() {
+                return Err(Error::invalid(format!(
+                    "an edit cannot put the flag {:?} in its place",
+                    after.name()
+                )));
             }
             let changes = Change::between(before, &after);
-            Ok(Some(Plan::put(after, changes)))
+            Ok((!changes.is_empty()).then(|| Plan::put(after, changes)))
         };
         self.edit("update", name, plan).await
     }

@@ -44,7 +44,6 @@ pub trait Emitter: Send + Sync {
 #[derive(Default)]
 pub struct EventEmitter {
     handlers: RwLock<Arc<[Arc<Handler>]>>,
-    next_id: AtomicU64,
 }
 
 struct Handler {
@@ -69,14 +68,20 @@ impl EventEmitter {
 
     fn edit<T>(&self, edit: impl FnOnce(&mut Vec<Arc<Handler>>) -> T) -> T {
         let mut handlers = self.handlers.write().unwrap_or_else(PoisonError::into_inner);
-        let mut list = handlers.to_vec();
+        // The old list keeps what is removed alive until the lock is gone: its `Drop` may come back here.
+        let old = Arc::clone(&handlers);
+        let mut list = old.to_vec();
         let result = edit(&mut list);
         *handlers = list.into();
+        drop(handlers);
+        drop(old);
         result
     }
 
-    fn next_id(&self) -> ListenerId {
-        ListenerId(self.next_id.fetch_add(1, Ordering::Relaxed))
+    /// Names are never used twice in a process, so that one of another emitter removes nothing here.
+    fn next_id() -> ListenerId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        ListenerId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -121,7 +126,12 @@ impl Emitter for EventEmitter {
                     break;
                 }
                 (Some(Err(error)), Phase::After) => {
-                    log::error!(target: "flipper::events", "a handler of {} of {:?} has failed: {error}", event.event_type(), event.flag);
+                    // The text is the handler's, and may panic as well.
+                    let log = || {
+                        let (event_type, flag) = (event.event_type(), event.flag);
+                        log::error!(target: "flipper::events", "a handler of {event_type} of {flag:?} has failed: {error}");
+                    };
+                    let _ = catch_unwind(AssertUnwindSafe(log));
                 }
                 (Some(Ok(())) | None, _) => {}
             }
@@ -133,7 +143,7 @@ impl Emitter for EventEmitter {
     }
 
     fn add_listener(&self, event: EventType, listener: Listener, only_once: bool) -> ListenerId {
-        let id = self.next_id();
+        let id = Self::next_id();
         let once = only_once.then(AtomicBool::default);
         let kind = Kind::Listener { event, call: listener, once };
         self.edit(|handlers| handlers.push(Arc::new(Handler { id, kind })));
@@ -149,7 +159,7 @@ impl Emitter for EventEmitter {
     }
 
     fn register_subscriber(&self, subscriber: Arc<dyn Subscriber>) -> bool {
-        let id = self.next_id();
+        let id = Self::next_id();
         self.edit(|handlers| {
             let is_new = !handlers.iter().any(|handler| handler.is(&subscriber));
             if is_new {

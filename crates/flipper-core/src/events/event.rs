@@ -18,6 +18,7 @@ macro_rules! event_types {
     ($($(#[$doc:meta])* $pre:ident $post:ident $pre_name:literal $post_name:literal),* $(,)?) => {
         /// Names the sixteen events, flipper-client's.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum EventType {
             $(
                 $(#[$doc])*
@@ -31,7 +32,7 @@ macro_rules! event_types {
 
         impl EventType {
             /// All events, each aspect's before and after together.
-            pub const ALL: [Self; 16] = [$(Self::$pre, Self::$post),*];
+            pub const ALL: &'static [Self] = &[$(Self::$pre, Self::$post),*];
 
             /// Returns the name as flipper-client writes it, such as `pre_create`.
             pub fn as_str(self) -> &'static str {

@@ -15,6 +15,8 @@ pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 
 /// Keeps flags: the contract between the client and a backend.
 ///
+/// Every call ends in bounded time, also when the backend does not answer: a store has time limits of its own.
+///
 /// It is about records, so that a backend stays small: events, retries and read-modify-write are the client's. A store
 /// proves that it keeps the contract by the conformance suite of `flipper-testkit`.
 ///

@@ -1,4 +1,4 @@
-use flipper_core::{Change, Store};
+use flipper_core::Store;
 
 use super::{Outcome, flag, put};
 use crate::{Subject, next};
@@ -11,12 +11,8 @@ pub async fn closing_ends_watches_and_can_be_repeated<S: Store>(subject: &Subjec
     store.close().await.unwrap();
     store.close().await.unwrap();
     if let Some(mut changes) = changes {
-        while let Some(change) = next(&mut changes).await {
-            assert!(
-                matches!(change, Change::Resync { .. } | Change::Put(_) | Change::Down { .. }),
-                "{change:?}"
-            );
-        }
+        // What happened before may still be told.
+        while next(&mut changes).await.is_some() {}
     }
     Outcome::Proven
 }

@@ -80,3 +80,37 @@ pub async fn concurrent_edits_of_different_flags_do_not_meet<S: Store>(subject: 
     }
     Outcome::Proven
 }
+
+/// Of a deletion and a write that start from the same version, one wins and the other is told; never both.
+pub async fn a_delete_and_a_write_never_both_win<S: Store>(subject: &Subject<S>) -> Outcome {
+    let store = subject.store().await;
+    let capabilities = store.capabilities();
+    if [capabilities.conditional_put, capabilities.conditional_delete] != [CompareAndSet::Atomic; 2] {
+        return Outcome::Absent("atomic conditional deletes");
+    }
+    for round in 0..50 {
+        let version = store.put(&flag("X", 2 * round), Expect::Any).await.unwrap();
+        let changed = flag("X", 2 * round + 1);
+        let delete = store.delete(name("X"), Expect::Matches(&version));
+        let write = store.put(&changed, Expect::Matches(&version));
+        // Each goes first in its turn.
+        let (deleted, written) = if round % 2 == 0 {
+            tokio::join!(delete, write)
+        } else {
+            let (written, deleted) = tokio::join!(write, delete);
+            (deleted, written)
+        };
+        let left = stored(&*store, "X").await;
+        match (deleted, written) {
+            (Ok(true), Err(error)) => {
+                assert_eq!((error.kind(), left), (ErrorKind::Conflict, None));
+            }
+            (Err(error), Ok(_)) => {
+                assert_eq!(error.kind(), ErrorKind::Conflict);
+                assert_eq!(left.as_deref(), Some(changed.as_json()));
+            }
+            both => panic!("round {round}: {both:?}"),
+        }
+    }
+    Outcome::Proven
+}

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flipper_core::{BoxStream, Change, Expect, Store};
+use flipper_core::{BoxStream, Change, Expect, Store, Watching};
 
-use super::{Outcome, flag, name, put};
+use super::{Outcome, flag, name, put, stored};
 use crate::stream::PATIENCE;
 use crate::{Subject, next};
 
@@ -11,22 +11,26 @@ const ABSENT: Outcome = Outcome::Absent("watch");
 
 /// Starts to watch, and waits for the subscription to be active.
 async fn watch(store: &Arc<impl Store>) -> Option<BoxStream<'static, Change>> {
-    let mut changes = store.watch()?;
+    let watch = store.watch();
+    let says = store.capabilities().watch;
+    assert_eq!(watch.is_some(), says != Watching::Absent, "`capabilities` says {says:?}");
+    let mut changes = watch?;
     match next(&mut changes).await {
         Some(Change::Resync { .. }) => Some(changes),
         other => panic!("a watch begins with a resync, not with {other:?}"),
     }
 }
 
-/// What a change says of a flag: its record, or `None` if it is gone.
-async fn state(store: &Arc<impl Store>, change: Change) -> (String, Option<String>) {
+/// What a change says of a flag: whether it is about it, and the record then, or `None` if it is gone.
+///
+/// To load everything is about every flag, and that the store is away is about none.
+async fn told(store: &Arc<impl Store>, change: Change, of: &str) -> Option<Option<String>> {
     match change {
-        Change::Put(found) => (found.value.name().to_owned(), Some(found.value.as_json().to_owned())),
-        Change::Deleted { name, .. } => (name.into(), None),
-        Change::Touched { name: touched } => {
-            let found = store.get(name(&touched)).await.unwrap();
-            (touched.to_string(), found.map(|found| found.value.as_json().to_owned()))
-        }
+        Change::Put(found) => (found.value.name() == of).then(|| Some(found.value.as_json().to_owned())),
+        Change::Deleted { name, .. } => (*name == *of).then_some(None),
+        Change::Touched { name } if *name != *of => None,
+        Change::Touched { .. } | Change::Resync { .. } => Some(stored(&**store, of).await),
+        Change::Down { .. } => None,
         other => panic!("{other:?}"),
     }
 }
@@ -40,8 +44,7 @@ async fn until(
 ) {
     loop {
         let change = next(changes).await.expect("the watch goes on");
-        let (flag, told) = state(store, change).await;
-        if flag == of && told.as_deref() == record {
+        if told(store, change, of).await.is_some_and(|told| told.as_deref() == record) {
             return;
         }
     }
@@ -89,19 +92,50 @@ pub async fn a_watch_wakes_who_waits<S: Store>(subject: &Subject<S>) -> Outcome 
         let woken = tokio::time::timeout(PATIENCE / 2, waiting).await.expect("whoever waits is woken");
         let (watch, change) = woken.unwrap();
         changes = watch;
-        assert_eq!(state(&store, change.expect("the watch goes on")).await.0, "X");
+        assert!(change.is_some(), "the watch goes on");
         // A store may tell one write more than once.
-        until_quiet(&mut changes).await;
+        until_quiet(&mut changes, |_| {}).await;
     }
     Outcome::Proven
 }
 
-/// Waits until nothing has been told for a while.
-async fn until_quiet(changes: &mut BoxStream<'static, Change>) {
+/// Walks the changes until nothing has been told for a while.
+async fn until_quiet(changes: &mut BoxStream<'static, Change>, mut see: impl FnMut(Change)) {
     loop {
         let told = std::future::poll_fn(|task| changes.as_mut().poll_next(task));
-        let Ok(Some(_)) = tokio::time::timeout(Duration::from_millis(200), told).await else { return };
+        match tokio::time::timeout(Duration::from_secs(1), told).await {
+            Ok(Some(change)) => see(change),
+            _ => return,
+        }
     }
+}
+
+/// Of a burst of writes, those that are told come in order, each flag's by itself, and the last one is told.
+pub async fn a_watch_ends_at_the_last_state<S: Store>(subject: &Subject<S>) -> Outcome {
+    const WRITES: i64 = 20;
+    let store = subject.store().await;
+    let Some(mut changes) = watch(&store).await else { return ABSENT };
+    for number in 1..=WRITES {
+        put(&*store, &flag("X", number)).await;
+        put(&*store, &flag("Y", number)).await;
+    }
+    let mut last: [Option<i64>; 2] = [None; 2];
+    until_quiet(&mut changes, |change| match change {
+        Change::Put(found) => {
+            let of = usize::from(found.value.name() == "Y");
+            let number = found.value.created_date();
+            assert!(number >= last[of], "{} goes back to {number:?} from {:?}", found.value.name(), last[of]);
+            last[of] = number;
+        }
+        // Whoever loads now finds the last state.
+        Change::Touched { name } => last[usize::from(&*name == "Y")] = Some(WRITES),
+        Change::Resync { .. } => last = [Some(WRITES); 2],
+        Change::Down { .. } => {}
+        other => panic!("{other:?}"),
+    })
+    .await;
+    assert_eq!(last, [Some(WRITES); 2], "the last state was not told");
+    Outcome::Proven
 }
 
 /// What somebody else writes is told as well.
@@ -142,27 +176,9 @@ pub async fn a_slow_watcher_is_told_to_load_again<S: Store>(subject: &Subject<S>
     for number in 1..=WRITES {
         version = store.put(&flag("X", number), Expect::Matches(&version)).await.unwrap();
     }
-    let last = flag("X", WRITES);
-    loop {
-        match next(&mut changes).await.expect("the watch goes on") {
-            Change::Resync { .. } => break,
-            change => {
-                if state(&store, change).await == ("X".to_owned(), Some(last.as_json().to_owned())) {
-                    break;
-                }
-            }
-        }
-    }
+    until(&store, &mut changes, "X", Some(flag("X", WRITES).as_json())).await;
     // It goes on after that.
     put(&*store, &flag("Y", 1)).await;
-    loop {
-        match next(&mut changes).await.expect("the watch goes on") {
-            Change::Resync { .. } => {}
-            change => {
-                if state(&store, change).await.0 == "Y" {
-                    return Outcome::Proven;
-                }
-            }
-        }
-    }
+    until(&store, &mut changes, "Y", Some(flag("Y", 1).as_json())).await;
+    Outcome::Proven
 }
