@@ -55,6 +55,14 @@ impl Case {
         Flag::from_json(self.text("item").as_bytes())
     }
 
+    fn has_legal_names(&self) -> bool {
+        let Some(text) = self.0.get("kwargs_json").and_then(Json::as_str) else { return true };
+        match Value::parse(text) {
+            Ok(Value::Object(kwargs)) => kwargs.iter().all(|(name, _)| name.as_str().is_some()),
+            _ => true,
+        }
+    }
+
     fn kwargs(&self) -> Kwargs {
         Kwargs::parse(self.text("kwargs_json"))
     }
@@ -105,6 +113,8 @@ fn for_each(file: &str, check: impl Fn(&Case) -> Result<(), String>) {
     let text = read(file);
     let cases: Vec<Case> =
         text.lines().map(|line| Case(serde_json::from_str(line).expect("a line of JSON"))).collect();
+    // A Rust string has no lone surrogates, so such a name cannot be passed.
+    let (cases, unnameable): (Vec<_>, Vec<_>) = cases.into_iter().partition(Case::has_legal_names);
     let wrong: Vec<String> = cases
         .iter()
         .filter_map(|case| check(case).err().map(|why| format!("{}: {why}\n  {}", case.text("tag"), case.0)))
@@ -113,7 +123,7 @@ fn for_each(file: &str, check: impl Fn(&Case) -> Result<(), String>) {
     assert!(wrong.is_empty(), "{} of {} cases of {file} disagree:\n{}", wrong.len(), cases.len(), {
         wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n")
     });
-    println!("{file}: {} cases agree", cases.len());
+    println!("{file}: {} cases agree, {} have names that cannot be passed", cases.len(), unnameable.len());
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers read better")]
