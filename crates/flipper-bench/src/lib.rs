@@ -51,11 +51,14 @@ impl<'s> Race<'s> {
         let mut rounds = vec![Vec::new(); self.subjects.len()];
         let count =
             std::env::var("FLIPPER_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
-        for _ in 0..count {
+        for round in 0..count {
             for ((subject, times), rounds) in self.subjects.iter_mut().zip(&times).zip(&mut rounds) {
-                let start = Instant::now();
-                (subject.run)(*times);
-                rounds.push(start.elapsed().as_secs_f64() * 1e9 / *times as f64);
+                let mut turn = || {
+                    let start = Instant::now();
+                    (subject.run)(*times);
+                    rounds.push(start.elapsed().as_secs_f64() * 1e9 / *times as f64);
+                };
+                deeper(round % 16, &mut turn);
             }
         }
         let fastest = |rounds: &mut Vec<f64>| {
@@ -68,6 +71,21 @@ impl<'s> Race<'s> {
         }
         results.into_iter().map(|(min, _)| min).collect()
     }
+}
+
+/// Runs something further down the stack.
+///
+/// Where the stack begins is a matter of chance, and where a local stands modulo 4,096 bytes against what else is in use
+/// can cost a subject a third of its speed. So each round stands somewhere else.
+#[inline(never)]
+fn deeper(levels: usize, run: &mut dyn FnMut()) {
+    let padding = black_box([0_u8; 208]);
+    if levels == 0 {
+        run();
+    } else {
+        deeper(levels - 1, run);
+    }
+    black_box(padding);
 }
 
 fn times_per_turn(run: &mut impl FnMut(u64)) -> u64 {

@@ -24,6 +24,7 @@ mod convert;
 mod number;
 mod ordered;
 mod parse;
+mod scan;
 mod tape;
 mod text;
 mod value;

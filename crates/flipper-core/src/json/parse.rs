@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::MAX_DEPTH;
+use super::scan::first_special;
 use super::tape::{Entry, Kind};
 use crate::{Error, Result};
 
@@ -132,7 +133,7 @@ impl Parser<'_> {
         self.at = start;
         let mut kind = Kind::Plain;
         loop {
-            self.skip_plain();
+            self.at += first_special::<false>(&self.text[self.at..]);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -150,30 +151,6 @@ impl Parser<'_> {
         self.push(kind, start, self.at);
         self.at += 1;
         Ok(())
-    }
-
-    /// Goes to the next quote, backslash or control character, or to the end. Bytes outside of ASCII are part of valid
-    /// UTF-8, and stand for themselves.
-    #[inline]
-    fn skip_plain(&mut self) {
-        // Eight bytes at a time: a byte's high bit is set in `found` where it is one of those, and the lowest such bit
-        // is exact (borrows only reach higher bytes).
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGH: u64 = 0x8080_8080_8080_8080;
-        let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-        while let Some(bytes) = self.text.get(self.at..).and_then(<[u8]>::first_chunk::<8>) {
-            let word = u64::from_le_bytes(*bytes);
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-            let found = control | is_zero(word ^ (ONES * 0x22)) | is_zero(word ^ (ONES * 0x5c));
-            if found != 0 {
-                self.at += found.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
-        }
-        while self.peek().is_some_and(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-            self.at += 1;
-        }
     }
 
     fn number(&mut self) -> Result<(), Wrong> {

@@ -99,7 +99,7 @@ impl Value {
     /// `Display` prints the same. Arrays and objects that are nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH), as no
     /// record has them and no edit takes them, are written as `null`.
     pub fn to_json(&self) -> String {
-        let mut out = Vec::with_capacity(128);
+        let mut out = Vec::with_capacity(256);
         // Where it is too deep there is a null.
         let _ = write_value(self, &mut out);
         into_string(out)

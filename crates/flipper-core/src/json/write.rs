@@ -2,12 +2,18 @@
 
 use std::fmt::{self, Write as _};
 
+use super::scan::first_special;
 use super::text::CodePoints;
 use super::{MAX_DEPTH, Value, python_float};
 
 /// Takes the bytes of a text as they are made.
 pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
+
+    #[inline]
+    fn put_int(&mut self, int: i64) {
+        self.put(itoa::Buffer::new().format(int).as_bytes());
+    }
 }
 
 impl Sink for Vec<u8> {
@@ -136,7 +142,7 @@ pub(crate) fn write_bool(bool: bool, out: &mut impl Sink) {
 
 #[inline]
 pub(crate) fn write_int(int: i64, out: &mut impl Sink) {
-    out.put(itoa::Buffer::new().format(int).as_bytes());
+    out.put_int(int);
 }
 
 pub(crate) fn write_float(float: f64, out: &mut impl Sink) {
@@ -148,7 +154,7 @@ pub(crate) fn write_text(text: &[u8], out: &mut impl Sink) {
     out.put(b"\"");
     let mut rest = text;
     loop {
-        let plain = rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len());
+        let plain = first_special::<true>(rest);
         out.put(&rest[..plain]);
         rest = &rest[plain..];
         let Some(&byte) = rest.first() else { break };
@@ -175,11 +181,6 @@ pub(crate) fn write_text(text: &[u8], out: &mut impl Sink) {
         };
     }
     out.put(b"\"");
-}
-
-#[inline]
-fn is_plain(byte: u8) -> bool {
-    matches!(byte, 0x20..0x7f) && byte != b'"' && byte != b'\\'
 }
 
 fn escape<'t>(escape: &[u8], rest: &'t [u8], out: &mut impl Sink) -> &'t [u8] {
