@@ -100,8 +100,7 @@ pub(super) fn explain(
     let Decision { value, reason } = frozen.decide(flag, context);
     let answer = value.unwrap_or(default);
     let is_asked = frozen.decide_before_bucketer(flag, context).is_none();
-    let bucketer = trace_bucketer(flag.bucketer(), &frozen, context, now, drawn)
-        .map(|trace| BucketTrace { is_asked, ..trace });
+    let bucketer = trace_bucketer(flag.bucketer(), is_asked, &frozen, context, (now, drawn));
     Explanation {
         flag: flag.name().to_owned(),
         evaluation: Evaluation { value: answer, reason, freshness: Freshness::Live },
@@ -146,16 +145,16 @@ fn json_of(attribute: &Attribute<'_>) -> Arc<str> {
 
 fn trace_bucketer(
     bucketer: &Bucketer,
+    is_asked: bool,
     frozen: &Evaluator<'_>,
     context: Context<'_>,
-    now: Timestamp,
-    drawn: f64,
+    (now, drawn): (Timestamp, f64),
 ) -> Option<BucketTrace> {
     let decision = frozen.decide_by_bucketer(bucketer, context);
     let share = bucketer.as_percentage().and_then(|percentage| percentage.value_under(frozen.semantics, now));
     let mut trace = BucketTrace {
         type_name: String::new(),
-        is_asked: false,
+        is_asked,
         hashed: None,
         score: None,
         share,

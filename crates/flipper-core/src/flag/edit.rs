@@ -61,10 +61,10 @@ impl Flag {
             let stored = match fields.client_data {
                 Some(object) if object.kind() == Kind::Object => object,
                 Some(falsy) if falsy.is_falsy() => {
-                    return Ok(vec![(falsy.span(), Value::Object(data.clone()).to_json())]);
+                    return Ok(vec![(falsy.span(), Value::Object(data).to_json())]);
                 }
                 None => {
-                    let member = format!("\"client_data\": {}", Value::Object(data.clone()).to_json());
+                    let member = format!("\"client_data\": {}", Value::Object(data).to_json());
                     return Ok(vec![append(fields.meta, &[member])]);
                 }
                 Some(other) => {

@@ -90,16 +90,18 @@ impl<'d> Fields<'d> {
                 let mut scratch = Ordered::with_capacity(4);
                 list.elements().enumerate().map(|(at, node)| read_condition(node, at, &mut scratch)).collect()
             }
-            // Python iterates over these too, and finds nothing.
-            Some(empty) if empty.is_falsy() && (empty.is_string() || empty.kind() == Kind::Object) => {
-                Ok(Box::default())
-            }
+            Some(empty) if iterates_as_nothing(empty) => Ok(Box::default()),
             Some(other) => Err(Error::corrupt(format!(
                 "`meta.conditions` is a list of conditions, not {}",
                 other.type_name()
             ))),
         }
     }
+}
+
+/// Where a list is expected, Python iterates over an empty text or object too, and finds nothing.
+fn iterates_as_nothing(node: Node<'_>) -> bool {
+    node.is_falsy() && (node.is_string() || node.kind() == Kind::Object)
 }
 
 fn missing(path: &str) -> Error {
@@ -147,8 +149,7 @@ enum OperatorKey<'d> {
 /// the checks by their variables. Of checks that are the same but for their value, it keeps the last value at the
 /// first place.
 fn read_checks<'d>(key: &[u8], list: Node<'d>, checks: &mut Checks<'d>) -> Result<(), String> {
-    // Python iterates over an empty text or object too, and finds nothing.
-    if list.kind() != Kind::Array && !(list.is_falsy() && (list.is_string() || list.kind() == Kind::Object)) {
+    if list.kind() != Kind::Array && !iterates_as_nothing(list) {
         return Err(format!("{} is a list of checks, not {}", show(key), list.type_name()));
     }
     for check in list.elements() {
