@@ -59,12 +59,13 @@ struct State {
     faults: VecDeque<(Operation, Fault)>,
     last_reads: HashMap<String, Option<Versioned<Flag>>>,
     /// A write that will be made after so many reads.
-    late: Option<(u32, Late)>,
+    late: Option<(u32, Write)>,
     foreign: u32,
 }
 
+/// A write that can be made at another time.
 #[derive(Debug)]
-enum Late {
+enum Write {
     Put(Flag, Base),
     Delete(String, Base),
 }
@@ -164,16 +165,51 @@ impl<S: Store> FaultStore<S> {
             }
             None => None,
         });
-        // It may be too late for it.
-        match due {
-            Some((_, Late::Put(flag, base))) => {
-                let _ = self.inner.put(&flag, base.expect()).await;
-            }
-            Some((_, Late::Delete(name, base))) => {
-                let _ = self.inner.delete(FlagName::new(&name).unwrap(), base.expect()).await;
-            }
-            None => {}
+        if let Some((_, write)) = due {
+            // It may be too late for it.
+            let _ = self.carry_out(&write).await;
         }
+    }
+
+    async fn carry_out(&self, write: &Write) -> Result<()> {
+        match write {
+            Write::Put(flag, base) => self.inner.put(flag, base.expect()).await.map(drop),
+            Write::Delete(name, base) => {
+                self.inner.delete(FlagName::new(name)?, base.expect()).await.map(drop)
+            }
+        }
+    }
+
+    /// Does what the next fault of a write says. `Ok`: the write is to be made as it was asked for.
+    async fn fail_write(
+        &self,
+        operation: Operation,
+        name: FlagName<'_>,
+        write: impl FnOnce() -> Write + Send,
+    ) -> Result<()> {
+        match self.take(operation) {
+            Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::Fail(kind)) => return Err(fail(kind)),
+            Some(Fault::LostReply) => {
+                // Whatever it is.
+                let _ = self.carry_out(&write()).await;
+                return Err(lost());
+            }
+            Some(Fault::LostReplyThenRace) => {
+                self.carry_out(&write()).await?;
+                self.write_as_another(name).await?;
+                return Err(lost());
+            }
+            Some(Fault::LostRequest) => return Err(lost()),
+            Some(Fault::LateWrite(reads)) => {
+                self.with(|state| state.late = Some((reads, write())));
+                return Err(lost());
+            }
+            Some(Fault::LostRace) => self.write_as_another(name).await?,
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -208,54 +244,13 @@ impl<S: Store> Store for FaultStore<S> {
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         let name = FlagName::new(flag.name())?;
-        match self.take(Operation::Put) {
-            Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Fail(kind)) => return Err(fail(kind)),
-            Some(Fault::LostReply) => {
-                // Whatever it is.
-                let _ = self.inner.put(flag, expect).await;
-                return Err(lost());
-            }
-            Some(Fault::LostReplyThenRace) => {
-                self.inner.put(flag, expect).await?;
-                self.write_as_another(name).await?;
-                return Err(lost());
-            }
-            Some(Fault::LostRequest) => return Err(lost()),
-            Some(Fault::LateWrite(reads)) => {
-                self.with(|state| state.late = Some((reads, Late::Put(flag.clone(), Base::of(expect)))));
-                return Err(lost());
-            }
-            Some(Fault::LostRace) => self.write_as_another(name).await?,
-            _ => {}
-        }
+        self.fail_write(Operation::Put, name, || Write::Put(flag.clone(), Base::of(expect))).await?;
         self.inner.put(flag, expect).await
     }
 
     async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
-        match self.take(Operation::Delete) {
-            Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Fail(kind)) => return Err(fail(kind)),
-            Some(Fault::LostReply) => {
-                let _ = self.inner.delete(name, expect).await;
-                return Err(lost());
-            }
-            Some(Fault::LostReplyThenRace) => {
-                self.inner.delete(name, expect).await?;
-                self.write_as_another(name).await?;
-                return Err(lost());
-            }
-            Some(Fault::LostRequest) => return Err(lost()),
-            Some(Fault::LateWrite(reads)) => {
-                let late = Late::Delete(name.as_str().to_owned(), Base::of(expect));
-                self.with(|state| state.late = Some((reads, late)));
-                return Err(lost());
-            }
-            Some(Fault::LostRace) => self.write_as_another(name).await?,
-            _ => {}
-        }
+        let write = || Write::Delete(name.as_str().to_owned(), Base::of(expect));
+        self.fail_write(Operation::Delete, name, write).await?;
         self.inner.delete(name, expect).await
     }
 
