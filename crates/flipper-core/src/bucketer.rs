@@ -102,7 +102,7 @@ pub struct ConsistentHash {
 pub(crate) struct Key {
     pub(crate) name: Text,
     /// `, ["name", ` as it is hashed.
-    pub(crate) prefix: Box<[u8]>,
+    pub(crate) prefix: Text,
 }
 
 impl ConsistentHash {
@@ -113,7 +113,7 @@ impl ConsistentHash {
             let mut prefix = b", [".to_vec();
             write_text(name.as_wtf8(), &mut prefix);
             prefix.extend_from_slice(b", ");
-            Key { name, prefix: prefix.into() }
+            Key { name, prefix: Text::from_wtf8(prefix) }
         });
         Self {
             fixed_buckets: percentage.fixed_buckets(),

@@ -48,11 +48,12 @@ mod name;
 mod operator;
 mod percentage;
 mod random;
+mod snapshot;
 pub mod store;
 
 pub use bucketer::{Bucketer, ConsistentHash};
 pub use check::Check;
-pub use client::{ClientBuilder, FeatureFlag, FeatureFlagClient, Flags, When};
+pub use client::{ClientBuilder, FeatureFlag, FeatureFlagClient, Flags, LocalClient, LocalFlag, When};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, ConditionBuilder};
 #[doc(hidden)]
@@ -69,6 +70,7 @@ pub use name::FlagName;
 pub use operator::Operator;
 pub use percentage::Percentage;
 pub use random::{Random, ThreadRandom};
+pub use snapshot::{Snapshot, SnapshotEdit, release_thread};
 pub use store::{
     BoxStream, Capabilities, Change, CompareAndSet, Expect, Listed, Page, Peek, ResyncCause, Store, Version,
     Versioned, Watching,

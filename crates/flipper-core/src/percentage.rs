@@ -38,8 +38,8 @@ pub(crate) enum Share {
 pub(crate) struct Ramp {
     pub(crate) initial: f64,
     pub(crate) last: f64,
-    /// `last - initial`, which Python computes exactly if they are integers.
-    pub(crate) rise: f64,
+    /// Per second; 0 for a ramp without a duration.
+    slope: f64,
     /// In seconds.
     pub(crate) duration: f64,
     /// `None` where the record has none: flipper-client starts such a ramp anew each time it reads the record, so
@@ -81,8 +81,8 @@ impl Percentage {
                 start.as_secs()
             )));
         }
-        let (rise, duration) = (last - initial, duration.as_secs_f64());
-        Ok(Self(Share::Ramp(Ramp { initial, last, rise, duration, start: Some(start) })))
+        let ramp = Ramp::new((initial, last), last - initial, duration.as_secs_f64(), Some(start));
+        Ok(Self(Share::Ramp(ramp)))
     }
 
     /// Returns the share at a time, under [`Semantics::Documented`]; `None` for a stored percentage of a kind that
@@ -118,15 +118,16 @@ impl Percentage {
 
     /// How many buckets get the flag at any time, if the share does not move.
     pub(crate) fn fixed_buckets(&self) -> Option<u8> {
-        match self.0 {
-            Share::Fixed(share) => Some(buckets_in(share)),
-            Share::Ramp(_) | Share::Unknown(_) => None,
-        }
+        self.fixed().map(buckets_in)
     }
 
-    /// Whether the share moves with time, so that an evaluation needs the clock.
-    pub(crate) fn is_ramp(&self) -> bool {
-        matches!(self.0, Share::Ramp(_))
+    /// The share, if it does not move.
+    #[inline]
+    pub(crate) fn fixed(&self) -> Option<f64> {
+        match self.0 {
+            Share::Fixed(share) => Some(share),
+            Share::Ramp(_) | Share::Unknown(_) => None,
+        }
     }
 
     pub(crate) fn write(&self, out: &mut impl Sink) {
@@ -169,6 +170,18 @@ impl Percentage {
 }
 
 impl Ramp {
+    /// `rise` is the difference of the two shares, which Python computes exactly if they are integers.
+    pub(crate) fn new(
+        (initial, last): (f64, f64),
+        rise: f64,
+        duration: f64,
+        start: Option<Timestamp>,
+    ) -> Self {
+        let slope = if duration == 0.0 { 0.0 } else { rise / duration };
+        Self { initial, last, slope, duration, start }
+    }
+
+    #[inline]
     fn documented(&self, now: Timestamp) -> f64 {
         if self.duration <= 0.0 {
             return self.last;
@@ -192,10 +205,11 @@ impl Ramp {
 
     // The order of the operations is flipper-client's, so that the doubles are the same to the last bit.
     fn line(&self, elapsed: f64) -> f64 {
-        self.rise / self.duration * elapsed + self.initial
+        self.slope * elapsed + self.initial
     }
 
     /// Seconds since the start.
+    #[inline]
     fn elapsed(&self, now: Timestamp) -> f64 {
         self.elapsed_micros(now).map_or(0.0, micros_to_secs)
     }
@@ -242,11 +256,17 @@ const FIRST_START: Timestamp = Timestamp::from_secs(-62_135_596_800 + 2 * 86_400
 const LAST_START: Timestamp = Timestamp::from_secs(253_402_300_800 - 2 * 86_400);
 
 /// Divides by a million and rounds once, as Python divides integers.
+#[inline]
 fn micros_to_secs(micros: i128) -> f64 {
-    const EXACT: i128 = 1 << 53;
-    if (-EXACT..=EXACT).contains(&micros) {
-        return micros as f64 / 1e6;
+    const EXACT: u64 = 1 << 53;
+    match i64::try_from(micros) {
+        Ok(micros) if micros.unsigned_abs() <= EXACT => micros as f64 / 1e6,
+        _ => many_micros_to_secs(micros),
     }
+}
+
+#[cold]
+fn many_micros_to_secs(micros: i128) -> f64 {
     // Beyond 285 years the conversion to a double would round before the division does. Instead more than 70 bits of
     // the quotient are computed in integers, the lowest of which stands for all the rest, and rounded once.
     let scaled = micros.unsigned_abs() << 40;

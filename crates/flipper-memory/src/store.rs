@@ -1,13 +1,15 @@
 //! The store itself.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page, Peek,
-    Result, Store, Version, Versioned,
+    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page,
+    Result, Snapshot, StaleCause, Store, Timestamp, Version, Versioned,
 };
 
 use crate::watch::{Told, Watchers};
@@ -16,14 +18,18 @@ use crate::watch::{Told, Watchers};
 ///
 /// It can do all that the contract has: compare-and-set, watching, local reads. Nothing survives the process. Put it
 /// into an [`Arc`](std::sync::Arc) to use one store from several clients.
-#[derive(Default)]
+///
+/// Once closed, it answers no more, but checks go on from the state it had, and say that this is
+/// [stale](Freshness::Stale).
 pub struct MemoryStore {
-    state: RwLock<State>,
+    snapshot: Snapshot,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    flags: BTreeMap<Box<str>, Versioned<Arc<Flag>>>,
+    /// The records of the snapshot, in the order in which they are listed.
+    flags: BTreeSet<ByName>,
     /// The version of the last write; never used twice, so that a flag that is deleted and made again is another.
     version: u64,
     watchers: Watchers,
@@ -33,15 +39,18 @@ struct State {
 impl MemoryStore {
     /// Makes an empty store.
     pub fn new() -> Self {
-        Self::default()
+        Self { snapshot: Snapshot::new(Freshness::Live), state: Mutex::default() }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    /// Whoever writes holds the lock until the snapshot has the write.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -52,7 +61,7 @@ impl State {
 
     /// Whether the expectation holds of what is there.
     fn meets(&self, name: &str, expect: Expect<'_>) -> bool {
-        let found = self.flags.get(name).map(|found| &found.version);
+        let found = self.flags.get(name).map(|ByName(found)| &found.version);
         match expect {
             Expect::Any => true,
             Expect::Absent => found.is_none(),
@@ -62,9 +71,34 @@ impl State {
     }
 }
 
-fn owned(found: &Versioned<Arc<Flag>>) -> Versioned<Flag> {
-    Versioned { value: Flag::clone(&found.value), version: found.version.clone() }
+/// A record that is looked up and ordered by its name.
+struct ByName(Arc<Versioned<Flag>>);
+
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.value.name()
+    }
 }
+
+impl Ord for ByName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.value.name().cmp(other.0.value.name())
+    }
+}
+
+impl PartialOrd for ByName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for ByName {}
 
 fn error(kind: ErrorKind, message: &'static str) -> Error {
     Error::new(kind, message).with_store("memory")
@@ -73,22 +107,22 @@ fn error(kind: ErrorKind, message: &'static str) -> Error {
 #[async_trait]
 impl Store for MemoryStore {
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
-        Ok(self.read().open()?.flags.get(name.as_str()).map(owned))
+        let state = self.lock();
+        Ok(state.open()?.flags.get(name.as_str()).map(|ByName(found)| Versioned::clone(found)))
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         FlagName::new(flag.name())?;
-        let mut state = self.write();
+        let mut state = self.lock();
         state.open()?;
         if !state.meets(flag.name(), expect) {
             return Err(error(ErrorKind::Conflict, "the flag is not as it was expected to be"));
         }
         state.version += 1;
         let version = Version::from_u64(state.version);
-        state.flags.insert(
-            flag.name().into(),
-            Versioned { value: Arc::new(flag.clone()), version: version.clone() },
-        );
+        let record = Arc::new(Versioned { value: flag.clone(), version: version.clone() });
+        self.snapshot.edit(|edit| edit.put(Arc::clone(&record)));
+        state.flags.replace(ByName(record));
         let wakers = state.watchers.tell(&Told::Put(flag, &version));
         drop(state);
         wakers.wake();
@@ -96,7 +130,7 @@ impl Store for MemoryStore {
     }
 
     async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
-        let mut state = self.write();
+        let mut state = self.lock();
         state.open()?;
         if matches!(expect, Expect::Absent) {
             return Err(error(
@@ -104,12 +138,13 @@ impl Store for MemoryStore {
                 "a flag that is to be deleted cannot be expected to be absent",
             ));
         }
-        if !state.flags.contains_key(name.as_str()) {
+        if !state.flags.contains(name.as_str()) {
             return Ok(false);
         }
         if !state.meets(name.as_str(), expect) {
             return Err(error(ErrorKind::Conflict, "the flag is not as it was expected to be"));
         }
+        self.snapshot.edit(|edit| edit.remove(name.as_str()));
         state.flags.remove(name.as_str());
         let wakers = state.watchers.tell(&Told::Deleted(name.as_str()));
         drop(state);
@@ -118,13 +153,14 @@ impl Store for MemoryStore {
     }
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
-        let state = self.read();
+        let state = self.lock();
         if let Err(error) = state.open() {
             return Box::pin(flipper_core::store::iter([Err(error)]));
         }
-        let flags = state.flags.values().skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
-        let flags: Vec<_> = flags.map(|found| Ok(Listed::Flag(owned(found)))).collect();
-        Box::pin(flipper_core::store::iter(flags))
+        let flags = state.flags.iter().skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
+        let flags: Vec<_> = flags.map(|ByName(found)| Arc::clone(found)).collect();
+        let listed = flags.into_iter().map(|found| Ok(Listed::Flag(Versioned::clone(&found))));
+        Box::pin(flipper_core::store::iter(listed))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -132,7 +168,7 @@ impl Store for MemoryStore {
     }
 
     fn watch(&self) -> Option<BoxStream<'static, Change>> {
-        let mut state = self.write();
+        let mut state = self.lock();
         let watch = state.watchers.subscribe();
         if state.is_closed {
             let wakers = state.watchers.close();
@@ -142,25 +178,17 @@ impl Store for MemoryStore {
         Some(Box::pin(watch))
     }
 
-    fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
-        // The lock is gone before the flag is seen: a clock of the caller's may ask for a flag in its turn.
-        let found = {
-            let state = self.read();
-            if state.is_closed {
-                return see(Peek::Ask);
-            }
-            state.flags.get(name).map(|found| Arc::clone(&found.value))
-        };
-        let freshness = Freshness::Live;
-        see(match found.as_deref() {
-            Some(flag) => Peek::Hit { flag, freshness },
-            None => Peek::KnownAbsent { freshness },
-        });
+    fn snapshot(&self) -> Option<&Snapshot> {
+        Some(&self.snapshot)
     }
 
     async fn close(&self) -> Result<()> {
-        let mut state = self.write();
-        state.is_closed = true;
+        let mut state = self.lock();
+        if !state.is_closed {
+            state.is_closed = true;
+            let freshness = Freshness::Stale { since: Timestamp::now(), cause: StaleCause::Unavailable };
+            self.snapshot.edit(|edit| edit.set_freshness(freshness));
+        }
         let wakers = state.watchers.close();
         drop(state);
         wakers.wake();
@@ -170,6 +198,6 @@ impl Store for MemoryStore {
 
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("flags", &self.read().flags.len()).finish()
+        f.debug_struct("MemoryStore").field("snapshot", &self.snapshot).finish_non_exhaustive()
     }
 }

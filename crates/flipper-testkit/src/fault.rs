@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use flipper_core::{
     BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Peek, Result,
-    Store, Timestamp, Version, Versioned,
+    Snapshot, Store, Timestamp, Version, Versioned,
 };
 
 /// Names the operations that can be made to fail.
@@ -265,6 +265,11 @@ impl<S: Store> Store for FaultStore<S> {
 
     fn watch(&self) -> Option<BoxStream<'static, Change>> {
         self.inner.watch()
+    }
+
+    /// None, so that faults of reads are met.
+    fn snapshot(&self) -> Option<&Snapshot> {
+        None
     }
 
     /// Asks, so that faults of reads are met.

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Listed, Page, Peek, Result, Store, Version,
-    Versioned,
+    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Listed, Page, Peek, Result, Snapshot, Store,
+    Version, Versioned,
 };
 
 /// One call of a store.
@@ -85,6 +85,10 @@ impl<S: Store> Store for RecordingStore<S> {
     fn watch(&self) -> Option<BoxStream<'static, Change>> {
         self.record(Call::Watch);
         self.inner.watch()
+    }
+
+    fn snapshot(&self) -> Option<&Snapshot> {
+        self.inner.snapshot()
     }
 
     fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {

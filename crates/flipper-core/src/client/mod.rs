@@ -5,6 +5,8 @@ mod deadline;
 mod edit;
 mod handle;
 mod list;
+mod local;
+mod local_flag;
 mod locks;
 mod read;
 mod verbs;
@@ -12,6 +14,8 @@ mod when;
 
 pub use handle::FeatureFlag;
 pub use list::Flags;
+pub use local::LocalClient;
+pub use local_flag::LocalFlag;
 pub use when::When;
 
 use std::fmt;
@@ -23,7 +27,7 @@ use locks::Locks;
 
 use crate::events::{Emitter, EventEmitter, Events};
 use crate::store::{Capabilities, Store};
-use crate::{Clock, Evaluator, Random, Result, Semantics, SystemClock, ThreadRandom};
+use crate::{Clock, Evaluator, Random, Result, Semantics, Snapshot, SystemClock, ThreadRandom};
 
 /// Checks and edits the flags of a store.
 ///
@@ -58,6 +62,8 @@ pub struct FeatureFlagClient {
 
 struct Inner {
     store: Arc<dyn Store>,
+    /// That of the store, so that a check need not ask for it.
+    snapshot: Option<Snapshot>,
     emitter: RwLock<Arc<dyn Emitter>>,
     locks: Locks,
     semantics: Semantics,
@@ -146,16 +152,16 @@ impl FeatureFlagClient {
         self.inner.store.close().await
     }
 
-    fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator::new()
-            .with_semantics(self.inner.semantics)
-            .with_clock(&*self.inner.clock)
-            .with_random(&*self.inner.random)
-    }
-
     /// Tells this client and its clones from all others.
     fn identity(&self) -> usize {
         Arc::as_ptr(&self.inner).addr()
+    }
+}
+
+impl Inner {
+    #[inline]
+    fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator { semantics: self.semantics, clock: &*self.clock, random: &*self.random }
     }
 }
 
@@ -211,6 +217,7 @@ impl ClientBuilder {
         let Self { store, semantics, clock, random, deadline } = self;
         let emitter: Arc<dyn Emitter> = Arc::new(EventEmitter::new());
         let inner = Inner {
+            snapshot: store.snapshot().cloned(),
             store,
             emitter: RwLock::new(emitter),
             locks: Locks::default(),

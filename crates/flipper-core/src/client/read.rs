@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Map, Value};
 
 use super::change::client_data;
+use super::local::Found;
 use super::{FeatureFlag, FeatureFlagClient, Flags, When};
 use crate::store::{Page, Peek, Versioned};
 use crate::{Context, Error, ErrorKind, Evaluation, Explanation, Flag, FlagName, Freshness, Reason, Result};
@@ -26,8 +27,8 @@ impl FeatureFlagClient {
     /// Returns whether a flag is on for a context, or `default` if there is no such flag or nobody can tell. Else as
     /// [`is_enabled`](Self::is_enabled).
     pub async fn is_enabled_or(&self, name: &str, context: &Context<'_>, default: bool) -> bool {
-        if let Some(evaluation) = self.peek(name, context, default) {
-            return evaluation.value;
+        if let Some(value) = self.peek_value(name, context, default) {
+            return value;
         }
         // On the heap, so that the future of a check that need not wait stays small.
         match Box::pin(self.ask(name, context, default)).await {
@@ -69,7 +70,7 @@ impl FeatureFlagClient {
     /// [`NotFound`](ErrorKind::NotFound) if there is no such flag, else as [`try_is_enabled`](Self::try_is_enabled).
     pub async fn explain(&self, name: &str, context: &Context<'_>) -> Result<Explanation> {
         let flag = self.read("explain", name).await?.value;
-        Ok(self.evaluator().explain(&flag, context, false))
+        Ok(self.inner.evaluator().explain(&flag, context, false))
     }
 
     /// Runs one of two closures, by whether a flag is on for a context: see [`When`].
@@ -139,20 +140,33 @@ impl FeatureFlagClient {
         self.inner.failed_checks.load(Ordering::Relaxed)
     }
 
-    /// Evaluates what the store has in memory; `None` if it has to be asked.
+    /// Checks what the store has in memory; `None` if it has to be asked.
     #[inline]
+    fn peek_value(&self, name: &str, context: &Context<'_>, default: bool) -> Option<bool> {
+        let Some(snapshot) = &self.inner.snapshot else {
+            return self.peek(name, context, default).map(|evaluation| evaluation.value);
+        };
+        match self.inner.check(snapshot, snapshot.hash(name), name, context, default) {
+            found @ (Found::Off | Found::On) => Some(found == Found::On),
+            Found::Absent => FlagName::new(name).is_ok().then_some(default),
+            Found::NeverLoaded => None,
+        }
+    }
+
+    /// Evaluates what the store has in memory; `None` if it has to be asked.
     fn peek(&self, name: &str, context: &Context<'_>, default: bool) -> Option<Evaluation> {
+        if let Some(snapshot) = &self.inner.snapshot {
+            let found = self.inner.evaluate(snapshot, snapshot.hash(name), name, context, default);
+            return found.map_or_else(|freshness| absent(name, default, freshness), Some);
+        }
         let mut seen = None;
         self.inner.store.peek(name, &mut |peek| {
             seen = match peek {
                 Peek::Hit { flag, freshness } => {
-                    Some(Evaluation { freshness, ..self.evaluator().evaluate(flag, context, default) })
+                    Some(Evaluation { freshness, ..self.inner.evaluator().evaluate(flag, context, default) })
                 }
-                // An illegal name is no flag that is not there: asking says so.
-                Peek::KnownAbsent { freshness } if FlagName::new(name).is_ok() => {
-                    Some(Evaluation::new(default, Reason::NotFound, freshness))
-                }
-                Peek::KnownAbsent { .. } | Peek::Ask => None,
+                Peek::KnownAbsent { freshness } => absent(name, default, freshness),
+                Peek::Ask => None,
             };
         });
         seen
@@ -160,7 +174,7 @@ impl FeatureFlagClient {
 
     async fn ask(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
         Ok(match self.find("check", name).await? {
-            Some(found) => self.evaluator().evaluate(&found.value, context, default),
+            Some(found) => self.inner.evaluator().evaluate(&found.value, context, default),
             None => Evaluation::new(default, Reason::NotFound, Freshness::Live),
         })
     }
@@ -178,4 +192,12 @@ impl FeatureFlagClient {
             Error::new(ErrorKind::NotFound, "there is no such flag").with_operation(operation).with_flag(name)
         })
     }
+}
+
+/// The answer for a flag that memory does not have; `None` if the store has to be asked.
+#[cold]
+fn absent(name: &str, default: bool, freshness: Freshness) -> Option<Evaluation> {
+    // An illegal name is no flag that is not there: asking says so.
+    let is_known = freshness != Freshness::NeverLoaded && FlagName::new(name).is_ok();
+    is_known.then(|| Evaluation::new(default, Reason::NotFound, freshness))
 }

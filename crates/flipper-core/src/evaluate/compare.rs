@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use crate::context::is_same;
 use crate::json::{MAX_DEPTH, Number, Object, Value};
 use crate::{Attribute, Operator};
 
@@ -15,23 +16,20 @@ pub(crate) struct NotComparable;
 type Outcome<T = bool> = Result<T, NotComparable>;
 
 /// Tells whether `given OPERATOR stored` holds.
-#[inline]
+#[inline(never)]
 pub(crate) fn test(operator: Operator, given: &Attribute<'_>, stored: &Value) -> Outcome {
-    let ordering = match (given, stored) {
-        (Attribute::Int(a), Value::Int(b)) => Some(a.cmp(b)),
-        (Attribute::Str(a), Value::String(b)) => Some(a.as_bytes().cmp(b.as_wtf8())),
-        (Attribute::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-        _ => None,
-    };
-    match (ordering, operator) {
-        (Some(ordering), Operator::Eq) => Ok(ordering.is_eq()),
-        (Some(ordering), Operator::Ne) => Ok(ordering.is_ne()),
-        (Some(ordering), Operator::Gt) => Ok(ordering.is_gt()),
-        (Some(ordering), Operator::Gte) => Ok(ordering.is_ge()),
-        (Some(ordering), Operator::Lt) => Ok(ordering.is_lt()),
-        (Some(ordering), Operator::Lte) => Ok(ordering.is_le()),
+    match (operator, given, stored) {
+        // What a list is for.
+        (Operator::In, Attribute::Str(text), Value::Array(elements)) => Ok(has_text(elements, text)),
+        (Operator::NotIn, Attribute::Str(text), Value::Array(elements)) => Ok(!has_text(elements, text)),
         _ => test_any(operator, View::from(*given), stored),
     }
+}
+
+fn has_text(elements: &[Value], text: &str) -> bool {
+    elements.iter().any(
+        |element| matches!(element, Value::String(element) if is_same(element.as_wtf8(), text.as_bytes())),
+    )
 }
 
 fn test_any(operator: Operator, given: View<'_>, stored: &Value) -> Outcome {

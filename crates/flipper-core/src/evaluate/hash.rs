@@ -42,9 +42,9 @@ pub(crate) fn write_pairs(
             // The prefix is that of a later pair; the first one has a bracket in place of the separator.
             if std::mem::take(&mut is_first) {
                 out.put(b"[");
-                out.put(&key.prefix[2..]);
+                out.put(&key.prefix.as_wtf8()[2..]);
             } else {
-                out.put(&key.prefix);
+                out.put(key.prefix.as_wtf8());
             }
             write_attribute(value, 0, out)?;
             out.put(b"]");

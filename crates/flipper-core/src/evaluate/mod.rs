@@ -3,15 +3,20 @@
 mod compare;
 mod explain;
 mod hash;
+mod program;
 mod python;
 
 pub use explain::{BucketTrace, CheckOutcome, CheckTrace, ConditionTrace, Explanation};
 
-use compare::NotComparable;
+use std::sync::Arc;
+
+pub(crate) use program::Rules;
 
 use crate::json::TooDeep;
 use crate::percentage::buckets_in;
-use crate::{Bucketer, Clock, Context, Flag, Freshness, Percentage, Random, SystemClock, ThreadRandom};
+use crate::{
+    Bucketer, Clock, ConsistentHash, Context, Flag, Freshness, Percentage, Random, SystemClock, ThreadRandom,
+};
 
 /// Chooses between what is documented and what flipper-client does, where the two differ.
 ///
@@ -99,9 +104,8 @@ pub(crate) struct Decision {
     pub(crate) reason: Reason,
 }
 
-/// A place in a list, as a reason gives it.
-fn number(at: usize) -> u16 {
-    u16::try_from(at).unwrap_or(u16::MAX)
+impl Decision {
+    pub(crate) const DISABLED: Self = decide(false, Reason::Disabled);
 }
 
 const fn decide(value: bool, reason: Reason) -> Decision {
@@ -183,98 +187,73 @@ impl<'e> Evaluator<'e> {
 
     #[inline]
     pub(crate) fn decide(&self, flag: &Flag, context: Context<'_>) -> Decision {
-        match self.decide_before_bucketer(flag, context) {
-            Some(decision) => decision,
-            None => self.decide_by_bucketer(flag.bucketer(), context),
+        if flag.is_switched_on() {
+            self.decide_enabled(flag.rules().map(Arc::as_ref), context)
+        } else {
+            Decision::DISABLED
         }
     }
 
-    /// What is decided without the bucketer; `None` if it has to be asked.
-    #[inline]
-    fn decide_before_bucketer(&self, flag: &Flag, context: Context<'_>) -> Option<Decision> {
-        let rules = flag.rules();
-        if !rules.is_enabled {
-            return Some(decide(false, Reason::Disabled));
-        }
-        if self.semantics == Semantics::FlipperClient && context.find("self").is_some() {
-            // Python cannot pass an attribute of this name.
-            return Some(UNSUPPORTED);
-        }
-        if !rules.conditions.is_empty()
-            && !context.is_empty()
-            && let Some(decision) = self.decide_by_conditions(&rules.conditions, context)
-        {
-            return Some(decision);
-        }
-        match &rules.bucketer {
-            Bucketer::NoOp => Some(decide(true, Reason::Enabled)),
-            _ => None,
-        }
-    }
-
-    /// Walks the checks in flipper-client's order: conditions, then attributes as they were given, then checks. The
-    /// value does not depend on the order; which check is named as the reason does.
-    fn decide_by_conditions(
-        &self,
-        conditions: &[crate::Condition],
-        context: Context<'_>,
-    ) -> Option<Decision> {
-        let (mut is_about, mut is_unknown) = (false, false);
-        for (condition_at, condition) in conditions.iter().enumerate() {
-            for (at, (name, given)) in context.pairs.iter().enumerate() {
-                for (check_at, check) in condition.checks().iter().enumerate() {
-                    if !check.is_about(name) || context.is_shadowed(at) {
-                        continue;
-                    }
-                    is_about = true;
-                    let Some(operator) = check.operator() else {
-                        is_unknown = true;
-                        continue;
-                    };
-                    let operand = check.operand();
-                    let (condition, check) = (number(condition_at), number(check_at));
-                    match compare::test(operator, given, operand) {
-                        Ok(true) => {}
-                        Ok(false) => return Some(decide(false, Reason::CheckFailed { condition, check })),
-                        Err(NotComparable) => {
-                            return Some(decide(false, Reason::NotComparable { condition, check }));
-                        }
-                    }
-                }
-            }
-        }
-        if is_unknown {
-            return Some(UNSUPPORTED);
-        }
-        match self.semantics {
-            _ if is_about => Some(decide(true, Reason::ConditionsMet)),
-            Semantics::Documented => None,
-            // Any attribute at all decides by the conditions, of which none fails.
-            Semantics::FlipperClient => Some(decide(true, Reason::ConditionsMet)),
+    /// Decides on a flag that is enabled.
+    #[inline(always)]
+    pub(crate) fn decide_enabled(&self, rules: Option<&Rules>, context: Context<'_>) -> Decision {
+        let Some(rules) = rules else {
+            return if self.cannot_pass(context) { UNSUPPORTED } else { decide(true, Reason::Enabled) };
+        };
+        if context.is_empty() || !rules.has_conditions() {
+            self.decide_by_bucketer(&rules.bucketer, context)
+        } else {
+            self.decide_by_rules(rules, context)
         }
     }
 
     #[inline(never)]
+    fn decide_by_rules(&self, rules: &Rules, context: Context<'_>) -> Decision {
+        match self.decide_before_bucketer(rules, context) {
+            Some(decision) => decision,
+            None => self.decide_by_bucketer(&rules.bucketer, context),
+        }
+    }
+
+    /// What is decided without the bucketer; `None` if it has to be asked.
+    #[inline(always)]
+    fn decide_before_bucketer(&self, rules: &Rules, context: Context<'_>) -> Option<Decision> {
+        if self.cannot_pass(context) { Some(UNSUPPORTED) } else { rules.run_checks(context, self.semantics) }
+    }
+
+    /// Whether Python could not even be asked: there is no way to pass an attribute of this name.
+    #[inline]
+    pub(crate) fn cannot_pass(&self, context: Context<'_>) -> bool {
+        self.semantics == Semantics::FlipperClient && context.find("self").is_some()
+    }
+
+    #[inline(never)]
     fn decide_by_bucketer(&self, bucketer: &Bucketer, context: Context<'_>) -> Decision {
+        if self.cannot_pass(context) {
+            return UNSUPPORTED;
+        }
         match bucketer {
-            Bucketer::NoOp => in_or_out(true),
+            Bucketer::NoOp => decide(true, Reason::Enabled),
             Bucketer::Percentage(percentage) => self.decide_by_chance(percentage, context),
-            Bucketer::ConsistentHash(hash) => {
-                let buckets = hash.fixed_buckets.or_else(|| self.share(&hash.percentage).map(buckets_in));
-                match buckets {
-                    None => UNSUPPORTED,
-                    // Nobody is nobody, even where the attributes cannot be hashed.
-                    Some(0) => in_or_out(false),
-                    Some(buckets) => match hash::bucket(hash, context, self.semantics) {
-                        Ok(bucket) => in_or_out(bucket < buckets),
-                        Err(TooDeep) => UNSUPPORTED,
-                    },
-                }
-            }
+            Bucketer::ConsistentHash(hash) => self.decide_by_hash(hash, context),
             Bucketer::Unknown(_) => UNSUPPORTED,
         }
     }
 
+    #[inline(never)]
+    fn decide_by_hash(&self, hash: &ConsistentHash, context: Context<'_>) -> Decision {
+        match hash.fixed_buckets.or_else(|| self.share(&hash.percentage).map(buckets_in)) {
+            None => UNSUPPORTED,
+            // Nobody is nobody, even where the attributes cannot be hashed.
+            Some(0) => in_or_out(false),
+            Some(buckets) => match hash::bucket(hash, context, self.semantics) {
+                Ok(bucket) => in_or_out(bucket < buckets),
+                Err(TooDeep) => UNSUPPORTED,
+            },
+        }
+    }
+
+    #[inline(always)]
     fn decide_by_chance(&self, percentage: &Percentage, context: Context<'_>) -> Decision {
         match self.share(percentage) {
             None => UNSUPPORTED,
@@ -287,11 +266,18 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    #[inline]
+    /// A fixed share needs no clock.
+    #[inline(always)]
     fn share(&self, percentage: &Percentage) -> Option<f64> {
-        // A fixed share needs no clock.
-        let now = if percentage.is_ramp() { self.clock.now() } else { crate::Timestamp::from_secs(0) };
-        percentage.value_under(self.semantics, now)
+        match percentage.fixed() {
+            Some(share) => Some(share),
+            None => self.share_now(percentage),
+        }
+    }
+
+    #[inline(never)]
+    fn share_now(&self, percentage: &Percentage) -> Option<f64> {
+        percentage.value_under(self.semantics, self.clock.now())
     }
 }
 

@@ -151,11 +151,9 @@ impl Flag {
             kept = span.end;
         }
         text.push_str(&self.text[kept..]);
-        let edited = read::read(None, text.as_bytes()).map_err(|error| {
+        *self = read::read(Some(self.name()), text.as_bytes()).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, format!("the edited flag: {}", error.message()))
         })?;
-        self.rules = edited.rules;
-        self.text = edited.text;
         Ok(())
     }
 }

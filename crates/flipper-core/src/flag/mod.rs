@@ -5,14 +5,17 @@ mod python;
 mod read;
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
+use crate::evaluate::Rules;
 use crate::json::{self, Document, Node, Value};
 use crate::{Bucketer, Condition, Context, Evaluation, Evaluator, Explanation, FlagName, Result, Timestamp};
 
 /// Holds one flag: the bytes as they are stored, and the rules that they state, ready to evaluate.
 ///
 /// The bytes are the truth. Reading keeps them as they are; an edit replaces what it is about and nothing else, so
-/// that fields, operators, number formats and key orders of other writers survive. They are flipper-client's: one
+/// that fields, operators, number formats and key orders of other writers survive. A clone shares them. They are flipper-client's: one
 /// JSON object `{"feature_name", "is_enabled", "meta": {"client_data", "created_date", "conditions", "bucketer"}}`
 /// in [Python's dialect](crate::json).
 ///
@@ -48,17 +51,27 @@ use crate::{Bucketer, Condition, Context, Evaluation, Evaluator, Explanation, Fl
 /// ```
 #[derive(Clone)]
 pub struct Flag {
-    name: Box<str>,
-    text: Box<str>,
-    rules: Rules,
+    name: Name,
+    text: Arc<str>,
+    is_enabled: bool,
+    /// `None` for most flags, which are on or off for everybody.
+    rules: Option<Arc<Rules>>,
 }
 
-/// What evaluations look at.
-#[derive(Clone, Debug)]
-pub(crate) struct Rules {
-    pub(crate) is_enabled: bool,
-    pub(crate) conditions: Box<[Condition]>,
-    pub(crate) bucketer: Bucketer,
+/// Where the name is kept: nearly always it is in the record, as it is.
+#[derive(Clone)]
+enum Name {
+    InText { start: u32, len: u32 },
+    Own(Box<str>),
+}
+
+impl Name {
+    fn new(name: &str, text: &str, stored: Range<usize>) -> Self {
+        match (u32::try_from(stored.start), u32::try_from(stored.len())) {
+            (Ok(start), Ok(len)) if text.get(stored) == Some(name) => Self::InText { start, len },
+            _ => Self::Own(name.into()),
+        }
+    }
 }
 
 impl Flag {
@@ -74,8 +87,10 @@ impl Flag {
         );
         json::write_int(created.as_secs(), &mut text);
         text.extend_from_slice(b", \"conditions\": [], \"bucketer\": {\"type\": \"NoOpBucketer\"}}}");
-        let rules = Rules { is_enabled: false, conditions: Box::default(), bucketer: Bucketer::NoOp };
-        Self { name: name.as_str().into(), text: json::into_string(text).into(), rules }
+        let text = json::into_string(text);
+        let start = "{\"feature_name\": \"".len();
+        let name = Name::new(name.as_str(), &text, start..start + name.as_str().len());
+        Self { name, text: text.into(), is_enabled: false, rules: None }
     }
 
     /// Reads a stored flag under the name that is in it.
@@ -104,12 +119,15 @@ impl Flag {
     ///
     /// As [`from_json`](Self::from_json); the error names the flag.
     pub fn read(name: FlagName<'_>, stored: &[u8]) -> Result<Self> {
-        read::read(Some(name), stored).map_err(|error| error.with_flag(name.as_str()))
+        read::read(Some(name.as_str()), stored).map_err(|error| error.with_flag(name.as_str()))
     }
 
     /// Returns the name under which the flag was made or found.
     pub fn name(&self) -> &str {
-        &self.name
+        match &self.name {
+            Name::InText { start, len } => &self.text[*start as usize..][..*len as usize],
+            Name::Own(name) => name,
+        }
     }
 
     /// Returns the bytes to store. Right after reading, they are the bytes that were read.
@@ -120,7 +138,7 @@ impl Flag {
     /// Returns the name in the record if it is not the flag's [`name`](Self::name): somebody has copied or renamed
     /// the key.
     pub fn stored_name(&self) -> Option<String> {
-        self.document(|root| root.get("feature_name").map(read::name_of).filter(|name| **name != *self.name))
+        self.document(|root| root.get("feature_name").map(read::name_of).filter(|name| name != self.name()))
     }
 
     /// Returns whether the flag is on for a context; off where this version cannot tell.
@@ -159,17 +177,20 @@ impl Flag {
     /// Only the JSON constant `false` switches a flag off: a `null` or a `0` that somebody has stored reads as on,
     /// here as in flipper-client.
     pub fn is_switched_on(&self) -> bool {
-        self.rules.is_enabled
+        self.is_enabled
     }
 
     /// Returns the conditions, all of which have to hold.
     pub fn conditions(&self) -> &[Condition] {
-        &self.rules.conditions
+        let Some(rules) = &self.rules else { return &[] };
+        // They have been read before, so they can be read now.
+        rules.conditions.get_or_init(|| read::read_conditions(&self.text).unwrap_or_default())
     }
 
     /// Returns the bucketer.
     pub fn bucketer(&self) -> &Bucketer {
-        &self.rules.bucketer
+        static NO_OP: Bucketer = Bucketer::NoOp;
+        self.rules.as_ref().map_or(&NO_OP, |rules| &rules.bucketer)
     }
 
     /// Returns when the flag was made, in seconds since the epoch; `None` if the record has something else there.
@@ -195,8 +216,8 @@ impl Flag {
     }
 
     #[inline]
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    pub(crate) fn rules(&self) -> Option<&Arc<Rules>> {
+        self.rules.as_ref()
     }
 
     /// Walks the record again. What is rarely asked is not kept twice.
@@ -212,17 +233,17 @@ impl Flag {
 /// Flags are equal when their names and their stored bytes are.
 impl PartialEq for Flag {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.text == other.text
+        self.name() == other.name() && self.text == other.text
     }
 }
 
 impl fmt::Debug for Flag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flag")
-            .field("name", &self.name)
-            .field("is_switched_on", &self.rules.is_enabled)
-            .field("conditions", &self.rules.conditions)
-            .field("bucketer", &self.rules.bucketer)
+            .field("name", &self.name())
+            .field("is_switched_on", &self.is_enabled)
+            .field("conditions", &self.conditions())
+            .field("bucketer", self.bucketer())
             .finish_non_exhaustive()
     }
 }

@@ -1,23 +1,32 @@
 //! From stored bytes to a flag that is ready to evaluate.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use super::{Flag, Rules};
+use super::{Flag, Name};
 use crate::bucketer::ConsistentHash;
 use crate::check::Symbol;
 use crate::condition::{DELIMITER, find_delimiter, split_keyword};
+use crate::evaluate::Rules;
 use crate::json::{Document, Kind, Node, Ordered, Text, Value, show, wtf8_lossy};
 use crate::percentage::{Ramp, Share, python_can_hold};
-use crate::{Bucketer, Check, Condition, Error, FlagName, Operator, Percentage, Result, Timestamp};
+use crate::{Bucketer, Check, Condition, Error, Operator, Percentage, Result, Timestamp};
 
-pub(super) fn read(name: Option<FlagName<'_>>, stored: &[u8]) -> Result<Flag> {
+pub(super) fn read(name: Option<&str>, stored: &[u8]) -> Result<Flag> {
     let document = Document::parse_bytes(stored)?;
+    let text = document.text();
     let fields = Fields::of(document.root())?;
     let name = match name {
-        Some(name) => name.as_str().into(),
-        None => name_of(fields.name).into(),
+        Some(name) => Name::new(name, text, fields.name.content()),
+        None => Name::new(&name_of(fields.name), text, fields.name.content()),
     };
-    Ok(Flag { name, text: document.text().into(), rules: fields.rules()? })
+    let rules = fields.rules()?;
+    Ok(Flag { name, text: text.into(), is_enabled: fields.is_enabled.kind() != Kind::False, rules })
+}
+
+/// Reads the conditions of a record alone.
+pub(super) fn read_conditions(text: &str) -> Result<Box<[Condition]>> {
+    Fields::of(Document::parse(text)?.root())?.read_conditions()
 }
 
 /// The name that a record states: a text, or the JSON of what it has instead.
@@ -75,12 +84,11 @@ impl<'d> Fields<'d> {
         })
     }
 
-    fn rules(&self) -> Result<Rules> {
-        Ok(Rules {
-            is_enabled: self.is_enabled.kind() != Kind::False,
-            conditions: self.read_conditions()?,
-            bucketer: self.bucketer.map_or(Bucketer::NoOp, read_bucketer),
-        })
+    fn rules(&self) -> Result<Option<Arc<Rules>>> {
+        let conditions = self.read_conditions()?;
+        let bucketer = self.bucketer.map_or(Bucketer::NoOp, read_bucketer);
+        let is_plain = conditions.is_empty() && matches!(bucketer, Bucketer::NoOp);
+        Ok((!is_plain).then(|| Rules::new(conditions, bucketer)))
     }
 
     pub(super) fn read_conditions(&self) -> Result<Box<[Condition]>> {
@@ -304,7 +312,7 @@ fn read_ramp(node: Node<'_>) -> Option<Ramp> {
     let last = field("final_value", 1.0)?;
     if duration == 0.0 {
         // A ramp without a duration is at its end; nobody looks at its initial value.
-        return Some(Ramp { initial: last, last, rise: 0.0, duration, start });
+        return Some(Ramp::new((last, last), 0.0, duration, start));
     }
     let initial = field("initial_value", 0.0)?;
     let integers = integer("final_value").zip(integer("initial_value"));
@@ -321,7 +329,7 @@ fn read_ramp(node: Node<'_>) -> Option<Ramp> {
     let rise = integers
         .and_then(|(last, initial)| last.checked_sub(initial))
         .map_or(last - initial, |rise| rise as f64);
-    Some(Ramp { initial, last, rise, duration, start })
+    Some(Ramp::new((initial, last), rise, duration, start))
 }
 
 /// A number as a share; a boolean is one. An integer beyond all floats is infinite, which compares as it does.

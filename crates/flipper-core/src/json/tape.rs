@@ -103,9 +103,15 @@ impl<'d> Node<'d> {
 
     /// Where the value stands in the text, quotes included.
     pub(crate) fn span(self) -> Range<usize> {
+        let content = self.content();
+        let quote = usize::from(self.is_string());
+        content.start - quote..content.end + quote
+    }
+
+    /// The same without the quotes of a string.
+    pub(crate) fn content(self) -> Range<usize> {
         let entry = self.entry();
-        let quote = usize::from(matches!(entry.kind, Kind::Plain | Kind::Escaped));
-        entry.start as usize - quote..entry.end as usize + quote
+        entry.start as usize..entry.end as usize
     }
 
     /// The value as it is written in the text.

@@ -1,7 +1,9 @@
 //! Strings as Python holds them.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// Holds a string as Python does: Unicode code points, among them surrogates that have lost their partner.
 ///
@@ -24,44 +26,101 @@ use std::fmt;
 /// ```
 // The bytes are WTF-8 (https://simonsapin.github.io/wtf-8/): UTF-8 that also encodes lone surrogates. Its byte
 // order is the order of code points.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(Box<[u8]>);
+#[derive(Clone)]
+pub struct Text(Repr);
+
+/// Short texts are kept in place: names and operands are short, and a check that has to follow a pointer to each of them
+/// waits for memory most of its time.
+#[derive(Clone)]
+enum Repr {
+    Inline { len: u8, bytes: [u8; INLINE] },
+    Heap(Box<[u8]>),
+}
+
+/// As much as fits into the place of three words.
+const INLINE: usize = 22;
+
+const _: () = assert!(size_of::<Text>() == 24);
 
 impl Text {
-    pub(crate) fn from_wtf8(bytes: impl Into<Box<[u8]>>) -> Self {
-        Self(bytes.into())
+    pub(crate) fn from_wtf8(text: impl AsRef<[u8]> + Into<Box<[u8]>>) -> Self {
+        let short = text.as_ref();
+        let mut bytes = [0; INLINE];
+        match bytes.get_mut(..short.len()) {
+            Some(inline) => {
+                inline.copy_from_slice(short);
+                Self(Repr::Inline { len: short.len() as u8, bytes })
+            }
+            None => Self(Repr::Heap(text.into())),
+        }
     }
 
+    #[inline]
     pub(crate) fn as_wtf8(&self) -> &[u8] {
-        &self.0
+        match &self.0 {
+            Repr::Inline { len, bytes } => &bytes[..usize::from(*len).min(INLINE)],
+            Repr::Heap(bytes) => bytes,
+        }
     }
 
     /// Returns the text, or `None` if it has a lone surrogate.
     pub fn as_str(&self) -> Option<&str> {
-        str::from_utf8(&self.0).ok()
+        str::from_utf8(self.as_wtf8()).ok()
     }
 
     /// Returns the text with U+FFFD in place of every lone surrogate.
     pub fn to_string_lossy(&self) -> Cow<'_, str> {
-        wtf8_lossy(&self.0)
+        wtf8_lossy(self.as_wtf8())
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(text.as_bytes().into())
+        Self::from_wtf8(text.as_bytes())
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(text.into_bytes().into())
+        Self::from_wtf8(text.into_bytes())
+    }
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self::from("")
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_wtf8() == other.as_wtf8()
+    }
+}
+
+impl Eq for Text {}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_wtf8().cmp(other.as_wtf8())
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_wtf8().hash(state);
     }
 }
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        *self.0 == *other.as_bytes()
+        self.as_wtf8() == other.as_bytes()
     }
 }
 

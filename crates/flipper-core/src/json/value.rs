@@ -156,8 +156,14 @@ impl fmt::Display for Value {
 pub struct Object {
     members: Vec<(Text, Value)>,
     /// The places of the members by key, of an object that is too large to be searched one by one.
-    by_key: Vec<u32>,
+    by_key: Option<Box<Index>>,
 }
+
+/// Behind one pointer, as few objects have it and every value is as large as the largest.
+#[derive(Clone)]
+struct Index(Vec<u32>);
+
+const _: () = assert!(size_of::<Value>() == 32);
 
 /// From how many members on an object has an index.
 const INDEX_FROM: usize = 24;
@@ -172,21 +178,21 @@ impl Object {
 
     /// `entries` has each key once.
     pub(crate) fn from_entries(members: Vec<(Text, Value)>) -> Self {
-        let mut by_key = Vec::new();
-        if members.len() >= INDEX_FROM {
-            by_key.extend(0..members.len() as u32);
+        let by_key = (members.len() >= INDEX_FROM).then(|| {
+            let mut by_key: Vec<_> = (0..members.len() as u32).collect();
             by_key.sort_unstable_by(|a, b| members[*a as usize].0.cmp(&members[*b as usize].0));
-        }
+            Box::new(Index(by_key))
+        });
         Self { members, by_key }
     }
 
     /// The place of a key among the members; else, where it would be in the index.
     fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        if self.by_key.is_empty() {
+        let Some(index) = &self.by_key else {
             return self.members.iter().position(|(name, _)| name.as_wtf8() == key).ok_or(0);
-        }
-        let found = self.by_key.binary_search_by(|at| self.members[*at as usize].0.as_wtf8().cmp(key));
-        found.map(|at| self.by_key[at] as usize)
+        };
+        let found = index.0.binary_search_by(|at| self.members[*at as usize].0.as_wtf8().cmp(key));
+        found.map(|at| index.0[at] as usize)
     }
 
     /// Returns the value of a key.
@@ -201,19 +207,18 @@ impl Object {
     /// Sets a key, in its place if the object has it, else as the last member. Returns the value it had.
     pub fn insert(&mut self, key: impl Into<Text>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.into(), value.into());
-        match self.find(key.as_wtf8()) {
-            Ok(at) => Some(std::mem::replace(&mut self.members[at].1, value)),
-            Err(_) if self.by_key.is_empty() => {
+        match (self.find(key.as_wtf8()), &mut self.by_key) {
+            (Ok(at), _) => return Some(std::mem::replace(&mut self.members[at].1, value)),
+            (Err(place), Some(index)) => {
+                index.0.insert(place, self.members.len() as u32);
+                self.members.push((key, value));
+            }
+            (Err(_), None) => {
                 self.members.push((key, value));
                 *self = Self::from_entries(std::mem::take(&mut self.members));
-                None
-            }
-            Err(place) => {
-                self.by_key.insert(place, self.members.len() as u32);
-                self.members.push((key, value));
-                None
             }
         }
+        None
     }
 
     /// Walks the members in order.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_core::Stream;
 
 use super::{Capabilities, Change, Expect, Listed, Page, Peek, Version, Versioned};
-use crate::{Flag, FlagName, Result};
+use crate::{Flag, FlagName, Result, Snapshot};
 
 /// A stream on the heap that can be sent to another thread.
 pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
@@ -66,10 +66,23 @@ pub trait Store: Debug + Send + Sync + 'static {
         None
     }
 
+    /// Returns the flags of a store that keeps all of them in memory. Always the same snapshot, or always `None`.
+    ///
+    /// Checks ask it and no longer the store, so a store fills it before a write returns, and says in its
+    /// [freshness](crate::Freshness) when it can no longer be followed.
+    fn snapshot(&self) -> Option<&Snapshot> {
+        None
+    }
+
     /// Shows what the store has in memory about a flag, without waiting. Calls `see` exactly once.
+    ///
+    /// This is for stores that keep some flags, as a cache does. One that has a [`snapshot`](Self::snapshot) need not
+    /// implement it.
     fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
-        let _ = name;
-        see(Peek::Ask);
+        match self.snapshot() {
+            Some(snapshot) => snapshot.peek(name, see),
+            None => see(Peek::Ask),
+        }
     }
 
     /// Ends background tasks and flushes what is pending. Afterwards, calls may fail with
@@ -103,6 +116,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn watch(&self) -> Option<BoxStream<'static, Change>> {
         (**self).watch()
+    }
+
+    fn snapshot(&self) -> Option<&Snapshot> {
+        (**self).snapshot()
     }
 
     fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {

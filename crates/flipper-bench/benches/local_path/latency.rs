@@ -1,0 +1,47 @@
+//! How long the slowest checks take while somebody writes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flipper_bench::Bars;
+use flipper_core::Context;
+
+use crate::flags::{self, Shuffled};
+
+const CHECKS: usize = 2_000_000;
+
+pub fn under_writes(bars: &mut Bars) {
+    println!("one check, timed by itself, while another thread writes 1,000 flags per second, 1,000 flags");
+    let names = flags::names(1_000);
+    let local = flags::client(&names, flags::plain);
+    let is_over = AtomicBool::new(false);
+    let nanos = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let (start, mut written) = (Instant::now(), 0_u32);
+            while !is_over.load(Ordering::Relaxed) {
+                let name = &names[written as usize % names.len()];
+                local.snapshot().edit(|edit| edit.put(flags::record(flags::plain(name))));
+                written += 1;
+                thread::sleep((Duration::from_millis(1) * written).saturating_sub(start.elapsed()));
+            }
+            f64::from(written) / start.elapsed().as_secs_f64()
+        });
+        let mut order = Shuffled::new(&names);
+        let mut nanos: Vec<u64> = (0..CHECKS)
+            .map(|_| {
+                let start = Instant::now();
+                std::hint::black_box(local.is_enabled(order.next(), &Context::EMPTY));
+                start.elapsed().as_nanos() as u64
+            })
+            .collect();
+        is_over.store(true, Ordering::Relaxed);
+        println!("  {:.0} writes per second", writer.join().unwrap());
+        nanos.sort_unstable();
+        nanos
+    });
+    let at = |share: f64| nanos[(nanos.len() as f64 * share) as usize] as f64;
+    let (p50, p99, slow) = (at(0.5), at(0.99), at(0.9999));
+    println!("  p50 {p50} ns, p99 {p99} ns, p99.99 {slow} ns, all with the clock's own share");
+    bars.at_most("local_path.latency_under_writes.1000", slow / p50, 20.0);
+}

@@ -1,0 +1,242 @@
+//! Checks that never wait.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use super::{FeatureFlagClient, Inner, LocalFlag};
+use crate::evaluate::Decision;
+use crate::snapshot::{Bucket, State, Verdict};
+use crate::{Context, Error, ErrorKind, Evaluation, Freshness, Reason, Result, Semantics, Snapshot};
+
+/// Checks the flags of a store that keeps them in memory: synchronous, infallible, and no dearer than a map lookup.
+///
+/// Made by [`FeatureFlagClient::local`], with that client's semantics, clock and randomness. It is cheap to clone, and
+/// holds the store: as long as there is one, the flags are kept up to date.
+///
+/// # Cost
+///
+/// A check allocates nothing, takes no lock and shares nothing that is written to with other threads; the first check
+/// that a thread makes after a write is the exception of [`Snapshot`]. A flag that is checked at one place of a program
+/// is cheaper still by its [handle](Self::flag).
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Context, FeatureFlagClient, ctx};
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let local = client.local()?;
+/// client.create("HORSE_SOUNDS").await?.enable().await?;
+///
+/// assert!(local.is_enabled("HORSE_SOUNDS", &ctx! { user_id: 7 }));
+/// assert!(!local.is_enabled("COW_SOUNDS", &Context::EMPTY));
+/// assert!(local.is_enabled_or("COW_SOUNDS", &Context::EMPTY, true));
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct LocalClient {
+    client: FeatureFlagClient,
+    snapshot: Snapshot,
+}
+
+impl FeatureFlagClient {
+    /// Returns a client that checks flags in memory, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if the store does not keep all of its flags in memory.
+    pub fn local(&self) -> Result<LocalClient> {
+        match &self.inner.snapshot {
+            Some(snapshot) => Ok(LocalClient { client: self.clone(), snapshot: snapshot.clone() }),
+            None => Err(Error::new(
+                ErrorKind::Unsupported,
+                "the store does not keep its flags in memory: wrap it in one that mirrors it",
+            )
+            .with_operation("local")),
+        }
+    }
+}
+
+impl LocalClient {
+    /// Returns whether a flag is on for a context; off if there is no such flag.
+    ///
+    /// This is [`is_enabled_or`](Self::is_enabled_or) with `false`.
+    #[inline]
+    pub fn is_enabled(&self, name: &str, context: &Context<'_>) -> bool {
+        self.is_enabled_or(name, context, false)
+    }
+
+    /// Returns whether a flag is on for a context, or `default` if there is no such flag, or if the answer depends on
+    /// what this version does not know.
+    ///
+    /// While the store cannot be reached, the last known state answers. If the store has never been reached, the answer
+    /// is `default`, a warning is logged (target `flipper::checks`), and
+    /// [`failed_checks`](FeatureFlagClient::failed_checks) counts.
+    #[inline]
+    pub fn is_enabled_or(&self, name: &str, context: &Context<'_>, default: bool) -> bool {
+        self.check(self.snapshot.hash(name), name, context, default)
+    }
+
+    /// Returns whether a flag is on for a context, what decided it, and how old the flag is. Else as
+    /// [`is_enabled_or`](Self::is_enabled_or).
+    pub fn evaluate(&self, name: &str, context: &Context<'_>, default: bool) -> Evaluation {
+        self.evaluate_hashed(self.snapshot.hash(name), name, context, default)
+    }
+
+    /// Returns a handle to a flag, whether there is one or not.
+    ///
+    /// A handle need not look the flag up again, as long as nothing is written to the store.
+    pub fn flag(&self, name: impl Into<Box<str>>) -> LocalFlag {
+        LocalFlag::new(self.clone(), name.into())
+    }
+
+    /// Returns how old the flags are.
+    pub fn freshness(&self) -> Freshness {
+        self.snapshot.freshness()
+    }
+
+    /// Returns the client that this was made by: to edit flags, and to list them.
+    pub fn client(&self) -> &FeatureFlagClient {
+        &self.client
+    }
+
+    /// Returns the flags that are checked.
+    #[inline]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    #[inline]
+    pub(super) fn semantics(&self) -> Semantics {
+        self.client.inner.semantics
+    }
+
+    #[inline]
+    pub(super) fn check(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
+        match self.client.inner.check(&self.snapshot, hash, name, context, default) {
+            found @ (Found::Off | Found::On) => found == Found::On,
+            Found::Absent => default,
+            Found::NeverLoaded => self.never_loaded(name, default),
+        }
+    }
+
+    pub(super) fn evaluate_hashed(
+        &self,
+        hash: u64,
+        name: &str,
+        context: &Context<'_>,
+        default: bool,
+    ) -> Evaluation {
+        let found = self.client.inner.evaluate(&self.snapshot, hash, name, context, default);
+        found.unwrap_or_else(|freshness| {
+            if freshness == Freshness::NeverLoaded {
+                self.never_loaded(name, default);
+            }
+            Evaluation::new(default, Reason::NotFound, freshness)
+        })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn never_loaded(&self, name: &str, default: bool) -> bool {
+        self.client.inner.failed_checks.fetch_add(1, Ordering::Relaxed);
+        log::warn!(target: "flipper::checks", "{name:?} is {default} by default: the store has never been read");
+        default
+    }
+}
+
+/// What a check finds. It fits into a register.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    Off,
+    On,
+    /// There is no such flag.
+    Absent,
+    /// There is no such flag, or at least not yet.
+    NeverLoaded,
+}
+
+impl Inner {
+    /// Checks a flag of the snapshot, for a context and with a default.
+    #[inline]
+    pub(super) fn check(
+        &self,
+        snapshot: &Snapshot,
+        hash: u64,
+        name: &str,
+        context: &Context<'_>,
+        default: bool,
+    ) -> Found {
+        let found =
+            snapshot.find_again(hash, name, |found, state| self.check_found(found, state, context, default));
+        match found {
+            Some(found) => found,
+            None => self.check_anew(snapshot, hash, name, context, default),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn check_anew(
+        &self,
+        snapshot: &Snapshot,
+        hash: u64,
+        name: &str,
+        context: &Context<'_>,
+        default: bool,
+    ) -> Found {
+        snapshot.find(hash, name, |found, state| self.check_found(found, state, context, default))
+    }
+
+    #[inline(always)]
+    fn check_found(
+        &self,
+        found: Option<&Bucket>,
+        state: &State,
+        context: &Context<'_>,
+        default: bool,
+    ) -> Found {
+        let is_on = |is_on| if is_on { Found::On } else { Found::Off };
+        match found {
+            Some(bucket) if bucket.verdict() == Verdict::Rules || self.semantics != Semantics::Documented => {
+                is_on(self.decide(bucket, context).value.unwrap_or(default))
+            }
+            // No branch on the answer: it is as good as random.
+            Some(bucket) => is_on(bucket.verdict() == Verdict::On),
+            None if state.freshness == Freshness::NeverLoaded => Found::NeverLoaded,
+            None => Found::Absent,
+        }
+    }
+
+    /// As [`check`](Self::check), and says what decided it; how old the flags are, if there is no such flag.
+    pub(super) fn evaluate(
+        &self,
+        snapshot: &Snapshot,
+        hash: u64,
+        name: &str,
+        context: &Context<'_>,
+        default: bool,
+    ) -> Result<Evaluation, Freshness> {
+        snapshot.find(hash, name, move |found, state| {
+            let Decision { value, reason } = self.decide(found.ok_or(state.freshness)?, context);
+            Ok(Evaluation::new(value.unwrap_or(default), reason, state.freshness))
+        })
+    }
+
+    #[inline(always)]
+    fn decide(&self, bucket: &Bucket, context: &Context<'_>) -> Decision {
+        match bucket.verdict() {
+            Verdict::Off => Decision::DISABLED,
+            _ => self.evaluator().decide_enabled(bucket.rules(), *context),
+        }
+    }
+}
+
+impl fmt::Debug for LocalClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalClient").field("client", &self.client).field("snapshot", &self.snapshot).finish()
+    }
+}

@@ -1,0 +1,108 @@
+//! Handles to flags in memory.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::LocalClient;
+use crate::snapshot::{Bucket, Verdict};
+use crate::{Context, Evaluation, Freshness, Semantics};
+
+/// Checks one flag of a [`LocalClient`].
+///
+/// As long as nothing is written to the store, a check of a flag that is on or off for everybody is two loads. After a
+/// write, of whatever flag, the next check looks the flag up again; so a handle never answers from an older state than
+/// [`LocalClient::is_enabled`] would.
+///
+/// Make one where a program starts, and share it: it is used by reference, on any number of threads.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Context, FeatureFlagClient};
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let checkout = client.local()?.flag("NEW_CHECKOUT");
+/// assert!(!checkout.is_enabled(&Context::EMPTY));
+///
+/// client.create("NEW_CHECKOUT").await?.enable().await?;
+/// assert!(checkout.is_enabled(&Context::EMPTY));
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
+pub struct LocalFlag {
+    client: LocalClient,
+    name: Box<str>,
+    hash: u64,
+    /// What was found last, and in which state of the snapshot: `generation << 2 | found`, in one word, so that the two
+    /// are never of different times.
+    seen: AtomicU64,
+}
+
+/// What was found, if it is not on or off for everybody.
+const OFF: u64 = Verdict::Off as u64;
+const ON: u64 = Verdict::On as u64;
+const RULES: u64 = Verdict::Rules as u64;
+const ABSENT: u64 = 3;
+
+impl LocalFlag {
+    pub(super) fn new(client: LocalClient, name: Box<str>) -> Self {
+        let hash = client.snapshot().hash(&name);
+        // No state has the generation 0.
+        Self { client, name, hash, seen: AtomicU64::new(0) }
+    }
+
+    /// Returns whether the flag is on for a context; off if there is no such flag.
+    #[inline]
+    pub fn is_enabled(&self, context: &Context<'_>) -> bool {
+        self.is_enabled_or(context, false)
+    }
+
+    /// Returns whether the flag is on for a context, or `default`: as [`LocalClient::is_enabled_or`].
+    #[inline]
+    pub fn is_enabled_or(&self, context: &Context<'_>, default: bool) -> bool {
+        let generation = self.client.snapshot().generation();
+        match self.seen.load(Ordering::Relaxed) ^ generation << 2 {
+            found @ (OFF | ON) => found == ON,
+            RULES => self.client.check(self.hash, &self.name, context, default),
+            ABSENT => default,
+            _ => self.look_up(context, default),
+        }
+    }
+
+    /// Returns whether the flag is on for a context, what decided it, and how old the flag is: as
+    /// [`LocalClient::evaluate`].
+    pub fn evaluate(&self, context: &Context<'_>, default: bool) -> Evaluation {
+        self.client.evaluate_hashed(self.hash, &self.name, context, default)
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up(&self, context: &Context<'_>, default: bool) -> bool {
+        let seen = self.client.snapshot().find(self.hash, &self.name, |found, state| {
+            let found = match found.map(Bucket::verdict) {
+                // An attribute that Python cannot pass decides then.
+                Some(Verdict::On) if self.client.semantics() != Semantics::Documented => RULES,
+                Some(verdict) => verdict as u64,
+                // Each such check says so.
+                None if state.freshness == Freshness::NeverLoaded => RULES,
+                None => ABSENT,
+            };
+            state.generation << 2 | found
+        });
+        self.seen.store(seen, Ordering::Relaxed);
+        self.client.check(self.hash, &self.name, context, default)
+    }
+}
+
+impl fmt::Debug for LocalFlag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalFlag").field("name", &self.name).finish_non_exhaustive()
+    }
+}

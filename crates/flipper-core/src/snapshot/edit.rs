@@ -1,0 +1,120 @@
+//! Changing a snapshot.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::bucket::Bucket;
+use super::table::{self, Directory, Seed};
+use super::{State, next_generation};
+use crate::{Flag, Freshness, Versioned};
+
+/// Changes a [`Snapshot`](super::Snapshot): see [`edit`](super::Snapshot::edit).
+pub struct SnapshotEdit<'s> {
+    before: &'s State,
+    seed: Seed,
+    /// `None` as long as no flag has changed.
+    directory: Option<Directory>,
+    len: usize,
+    freshness: Freshness,
+}
+
+impl<'s> SnapshotEdit<'s> {
+    pub(super) fn new(before: &'s State, seed: Seed) -> Self {
+        Self { before, seed, directory: None, len: before.len, freshness: before.freshness }
+    }
+
+    /// The state after the edit; `None` if nothing has changed.
+    pub(super) fn finish(self) -> Option<State> {
+        if self.directory.is_none() && self.freshness == self.before.freshness {
+            return None;
+        }
+        let shards = self.directory.map_or_else(|| Arc::clone(&self.before.shards), Directory::into_shards);
+        Some(State { generation: next_generation(), shards, len: self.len, freshness: self.freshness })
+    }
+
+    /// Returns a flag, as this edit has left it.
+    pub fn get(&self, name: &str) -> Option<&Arc<Versioned<Flag>>> {
+        self.find(name).map(Bucket::record)
+    }
+
+    /// Puts a flag in the place of that of its name, and returns whether its bytes differ from those.
+    ///
+    /// What is equal is not kept twice: of a record whose bytes are already here, only the version is taken.
+    pub fn put(&mut self, record: impl Into<Arc<Versioned<Flag>>>) -> bool {
+        let record = record.into();
+        let (record, kept) = merge(self.get(record.value.name()), record);
+        if kept != Kept::All {
+            let is_new = self.directory().put(record);
+            self.len += usize::from(is_new);
+        }
+        kept == Kept::Nothing
+    }
+
+    /// Takes a flag out, and returns whether there was one.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let is_found = self.find(name).is_some() && self.directory().remove(name);
+        self.len -= usize::from(is_found);
+        is_found
+    }
+
+    /// Puts these flags in the place of all that there are. Of two of one name, the last one counts.
+    ///
+    /// What is equal is kept, as by [`put`](Self::put): to load everything again takes no memory for what has not changed.
+    pub fn replace_all<R: Into<Arc<Versioned<Flag>>>>(&mut self, records: impl IntoIterator<Item = R>) {
+        let records = records.into_iter().map(R::into);
+        let mut directory = Directory::with_capacity(self.seed, records.size_hint().0);
+        self.len = 0;
+        for record in records {
+            let (record, _) = merge(self.get(record.value.name()), record);
+            self.len += usize::from(directory.put(record));
+        }
+        self.directory = Some(directory);
+    }
+
+    /// Says how old the flags are.
+    pub fn set_freshness(&mut self, freshness: Freshness) {
+        self.freshness = freshness;
+    }
+
+    fn find(&self, name: &str) -> Option<&Bucket> {
+        match &self.directory {
+            Some(directory) => directory.find(name),
+            None => table::find(&self.before.shards, self.seed.hash(name), name),
+        }
+    }
+
+    fn directory(&mut self) -> &mut Directory {
+        let Self { before, seed, .. } = *self;
+        self.directory.get_or_insert_with(|| Directory::of(seed, &before.shards))
+    }
+}
+
+type Record = Arc<Versioned<Flag>>;
+
+/// What a record has in common with the one that is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Nothing,
+    Bytes,
+    All,
+}
+
+fn merge(known: Option<&Record>, record: Record) -> (Record, Kept) {
+    let Some(known) = known.filter(|known| known.value == record.value) else {
+        return (record, Kept::Nothing);
+    };
+    if known.version == record.version {
+        return (Arc::clone(known), Kept::All);
+    }
+    let (value, version) = (known.value.clone(), record.version.clone());
+    (Arc::new(Versioned { value, version }), Kept::Bytes)
+}
+
+impl fmt::Debug for SnapshotEdit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnapshotEdit")
+            .field("flags", &self.len)
+            .field("freshness", &self.freshness)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! The table of flags: an extendible hash table whose parts are copied when they are written to.
+//!
+//! A directory of 2^n pointers leads to *shards* of at most [`FULL`] flags each. A write copies the one shard that it is
+//! about and the directory, and never the whole: a full shard splits in two, and at most the directory doubles
+//! (R. Fagin et al., "Extendible hashing", ACM TODS 4(3), 1979, <https://doi.org/10.1145/320083.320092>). As long as
+//! all flags fit into one shard, there is one.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::bucket::Bucket;
+use crate::{Flag, Versioned};
+
+/// How many flags a shard holds before it splits: what 512 slots hold without growing. Copying so many takes as long as
+/// copying the directory of 100,000 flags.
+pub(super) const FULL: usize = 448;
+
+/// How often a shard can split. Beyond, it grows: names whose hashes agree in so many bits are no accident.
+const DEEPEST: u32 = 24;
+
+/// Where the bits of a hash begin that choose the shard. Those below choose a slot within the shard, and the seven
+/// highest are kept beside the slot.
+const SHARD_BITS: u32 = 32;
+
+#[derive(Clone)]
+pub(super) struct Shard {
+    /// How many bits of the hash all flags of the shard share.
+    depth: u32,
+    buckets: HashTable<Bucket>,
+}
+
+/// Chooses a hash function: one of its own for each snapshot, so that nobody who names flags can make them collide.
+#[derive(Clone, Copy)]
+pub(super) struct Seed(u64);
+
+impl Seed {
+    pub(super) fn random() -> Self {
+        Self(fastrand::u64(..))
+    }
+
+    /// Hashes a name by one write, which is what `str` does not.
+    #[inline]
+    pub(super) fn hash(self, name: &str) -> u64 {
+        let mut hasher = FixedState::with_seed(self.0).build_hasher();
+        hasher.write(name.as_bytes());
+        hasher.finish()
+    }
+}
+
+#[inline]
+fn place(hash: u64, shards: usize) -> usize {
+    (hash >> SHARD_BITS) as usize & (shards - 1)
+}
+
+/// Looks a flag up in a directory.
+///
+/// The names are compared after the search and not within, which keeps the search small.
+#[inline(always)]
+pub(super) fn find<'t>(shards: &'t [Arc<Shard>], hash: u64, name: &str) -> Option<&'t Bucket> {
+    let shard = shards.get(place(hash, shards.len()))?;
+    let found = shard.buckets.find(hash, |bucket| bucket.may_be_of(hash))?;
+    if found.is_of(name) { Some(found) } else { shard.find_among_alike(hash, name) }
+}
+
+impl Shard {
+    /// Looks among flags whose hashes are alike.
+    #[cold]
+    #[inline(never)]
+    fn find_among_alike(&self, hash: u64, name: &str) -> Option<&Bucket> {
+        self.buckets.find(hash, |bucket| bucket.is_of(name))
+    }
+}
+
+/// All flags of a directory, each once.
+pub(super) fn buckets(shards: &[Arc<Shard>]) -> impl Iterator<Item = &Bucket> {
+    let is_first = |(at, shard): &(usize, &Arc<Shard>)| at >> shard.depth == 0;
+    shards.iter().enumerate().filter(is_first).flat_map(|(_, shard)| shard.buckets.iter())
+}
+
+/// A directory that can be written to. What it shares with others is copied first.
+pub(super) struct Directory {
+    shards: Vec<Arc<Shard>>,
+    seed: Seed,
+    /// Stands in the place of a shard that is being written to, so that nobody else of this directory has it.
+    vacant: Arc<Shard>,
+}
+
+impl Directory {
+    /// Makes an empty directory for about so many flags.
+    pub(super) fn with_capacity(seed: Seed, flags: usize) -> Self {
+        let depth = flags.div_ceil(FULL).next_power_of_two().ilog2().min(DEEPEST);
+        let flags = flags >> depth;
+        let shard = || Arc::new(Shard { depth, buckets: HashTable::with_capacity(flags) });
+        Self { shards: (0..1 << depth).map(|_| shard()).collect(), ..Self::of(seed, &[]) }
+    }
+
+    /// Makes a directory that is another's, as yet.
+    pub(super) fn of(seed: Seed, shards: &[Arc<Shard>]) -> Self {
+        let vacant = Arc::new(Shard { depth: 0, buckets: HashTable::new() });
+        Self { shards: shards.to_vec(), seed, vacant }
+    }
+
+    pub(super) fn into_shards(self) -> Arc<[Arc<Shard>]> {
+        self.shards.into()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Bucket> {
+        find(&self.shards, self.seed.hash(name), name)
+    }
+
+    /// Puts a flag in the place of that of its name, and returns whether there was none.
+    pub(super) fn put(&mut self, record: Arc<Versioned<Flag>>) -> bool {
+        let seed = self.seed;
+        let hash_of = |bucket: &Bucket| seed.hash(bucket.name());
+        let hash = seed.hash(record.value.name());
+        let bucket = Bucket::new(record, hash);
+        let mut shard = self.take(hash);
+        let known = Arc::make_mut(&mut shard).buckets.find_mut(hash, |known| known.is_of(bucket.name()));
+        if let Some(known) = known {
+            *known = bucket;
+            self.restore(hash, &shard);
+            return false;
+        }
+        while shard.buckets.len() >= FULL && shard.depth < DEEPEST {
+            self.split(hash, &shard);
+            shard = self.take(hash);
+        }
+        Arc::make_mut(&mut shard).buckets.insert_unique(hash, bucket, hash_of);
+        self.restore(hash, &shard);
+        true
+    }
+
+    /// Takes a flag out, and returns whether there was one.
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        let seed = self.seed;
+        let hash = seed.hash(name);
+        if find(&self.shards, hash, name).is_none() {
+            return false;
+        }
+        let mut shard = self.take(hash);
+        let buckets = &mut Arc::make_mut(&mut shard).buckets;
+        if let Ok(found) = buckets.find_entry(hash, |known| known.is_of(name)) {
+            found.remove();
+        }
+        if buckets.len() < buckets.capacity() / 4 {
+            buckets.shrink_to_fit(|bucket| seed.hash(bucket.name()));
+        }
+        self.restore(hash, &shard);
+        true
+    }
+
+    /// Takes the shard of a hash out of all its places, so that it is copied only if somebody else has it.
+    fn take(&mut self, hash: u64) -> Arc<Shard> {
+        let vacant = Arc::clone(&self.vacant);
+        let depth = self.shards[place(hash, self.shards.len())].depth;
+        let mut places = places(&mut self.shards, hash, depth);
+        let shard = places
+            .next()
+            .map_or_else(|| Arc::clone(&vacant), |place| std::mem::replace(place, Arc::clone(&vacant)));
+        places.for_each(|place| *place = Arc::clone(&vacant));
+        shard
+    }
+
+    fn restore(&mut self, hash: u64, shard: &Arc<Shard>) {
+        places(&mut self.shards, hash, shard.depth).for_each(|place| *place = Arc::clone(shard));
+    }
+
+    /// Splits a shard that was taken out by one more bit of the hash.
+    fn split(&mut self, hash: u64, shard: &Shard) {
+        let bit = 1 << shard.depth;
+        if bit == self.shards.len() {
+            self.shards.extend_from_within(..);
+        }
+        let hash_of = |bucket: &Bucket| self.seed.hash(bucket.name());
+        let half = |is_upper: bool| {
+            let is_in = |bucket: &&Bucket| (place(hash_of(bucket), bit * 2) & bit != 0) == is_upper;
+            let mut buckets = HashTable::with_capacity(shard.buckets.iter().filter(is_in).count());
+            for bucket in shard.buckets.iter().filter(is_in) {
+                buckets.insert_unique(hash_of(bucket), bucket.clone(), hash_of);
+            }
+            Arc::new(Shard { depth: shard.depth + 1, buckets })
+        };
+        let (lower, upper) = (half(false), half(true));
+        let bit = 1 << (SHARD_BITS + shard.depth);
+        self.restore(hash & !bit, &lower);
+        self.restore(hash | bit, &upper);
+    }
+}
+
+/// All places in a directory of the shard that a hash leads to.
+fn places(shards: &mut [Arc<Shard>], hash: u64, depth: u32) -> impl Iterator<Item = &mut Arc<Shard>> {
+    shards.iter_mut().skip(place(hash, 1 << depth)).step_by(1 << depth)
+}

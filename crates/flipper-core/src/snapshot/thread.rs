@@ -1,0 +1,136 @@
+//! What each thread keeps of the snapshots that it has asked.
+//!
+//! A reader must not touch what other threads write to: a lock or a counter that two threads share costs more than the
+//! whole check, and makes two threads slower than one. So each thread keeps a reference to the state that it saw last,
+//! and compares its generation with the snapshot's by one load.
+
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+
+use super::{Shared, State};
+
+thread_local! {
+    /// Never dropped, so that no check has to ask whether it has been. [`AtExit`] empties it.
+    static SEEN: RefCell<Seen> =
+        const { RefCell::new(Seen { entries: ManuallyDrop::new(Vec::new()), swept: 0 }) };
+
+    static AT_EXIT: AtExit = const { AtExit };
+}
+
+/// Ends with its thread.
+struct AtExit;
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        release_thread();
+    }
+}
+
+struct Seen {
+    /// By the slots of the snapshots.
+    entries: ManuallyDrop<Vec<Entry>>,
+    /// How many snapshots had been dropped when this thread last let go of theirs.
+    swept: u64,
+}
+
+/// Aligned, so that it is one line of the cache, and to find it takes no multiplication.
+#[derive(Default)]
+#[repr(align(64))]
+struct Entry {
+    /// One of generation 0, which no snapshot has, if there is none.
+    state: State,
+    owner: Weak<Shared>,
+}
+
+/// Slots that are free, and the first that was never used.
+static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+
+/// How many snapshots were dropped in this process.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+fn slots() -> MutexGuard<'static, (Vec<usize>, usize)> {
+    SLOTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A snapshot's place in the lists of all threads. It is used again when the snapshot is gone: generations are unique, so
+/// that nobody takes an entry of the one for the other's.
+pub(super) struct Slot(usize);
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        let mut slots = slots();
+        let (free, next) = &mut *slots;
+        Self(free.pop().unwrap_or_else(|| {
+            *next += 1;
+            *next - 1
+        }))
+    }
+
+    /// Looks at the state of a generation, if this thread has it.
+    #[inline(always)]
+    pub(super) fn look<T>(&self, generation: u64, look: impl FnOnce(&State) -> T) -> Option<T> {
+        SEEN.with(|seen| {
+            // While something is looked at, further looks are fine: a clock that an evaluation asks may check a flag.
+            let seen = seen.try_borrow().ok()?;
+            let entry = seen.entries.get(self.0)?;
+            (entry.state.generation == generation).then(|| look(&entry.state))
+        })
+    }
+
+    /// Keeps a state for the next look, unless the thread is ending or in the middle of one.
+    pub(super) fn keep(&self, state: State, owner: Weak<Shared>) {
+        if AT_EXIT.try_with(|_| ()).is_err() {
+            return;
+        }
+        // What is let go of is dropped after the borrow: it may be large.
+        let old = SEEN.with(|seen| {
+            let mut seen = seen.try_borrow_mut().ok()?;
+            if seen.entries.len() <= self.0 {
+                seen.entries.resize_with(self.0 + 1, Entry::default);
+            }
+            let old = std::mem::replace(&mut seen.entries[self.0], Entry { state, owner });
+            Some((old, seen.sweep()))
+        });
+        drop(old);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        slots().0.push(self.0);
+        DROPPED.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Seen {
+    /// Lets go of what dropped snapshots have left here.
+    fn sweep(&mut self) -> Vec<Entry> {
+        let dropped = DROPPED.load(Ordering::Acquire);
+        if std::mem::replace(&mut self.swept, dropped) == dropped {
+            return Vec::new();
+        }
+        let is_dead = |entry: &&mut Entry| entry.state.generation != 0 && entry.owner.strong_count() == 0;
+        self.entries.iter_mut().filter(is_dead).map(std::mem::take).collect()
+    }
+}
+
+/// Lets go of all flags that this thread keeps for its next check.
+///
+/// A thread that has checked a flag keeps the state that it saw last, until it checks again, ends or calls this. So a
+/// thread that sleeps for long can hold memory for flags that have been replaced since; never more than one state of
+/// each [`Snapshot`](super::Snapshot). Call this where the threads of a runtime go to sleep, for example by tokio's
+/// `on_thread_park`. It costs the next check of each snapshot a lock.
+///
+/// In the middle of a check, as from a [`Clock`](crate::Clock), it does nothing.
+///
+/// # Examples
+///
+/// ```
+/// flipper_core::release_thread();
+/// ```
+pub fn release_thread() {
+    let entries = SEEN.with(|seen| Some(std::mem::take(&mut *seen.try_borrow_mut().ok()?.entries)));
+    drop(entries);
+}
