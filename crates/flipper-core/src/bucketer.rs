@@ -129,6 +129,11 @@ impl ConsistentHash {
         !self.keys.is_empty() || !self.no_names.is_empty()
     }
 
+    /// The names, if nothing but names limits what is hashed.
+    pub(crate) fn only_keys(&self) -> Option<&[Key]> {
+        (!self.keys.is_empty() && self.no_names.is_empty()).then_some(&self.keys)
+    }
+
     /// Returns the share of the 100 buckets that get the flag.
     pub fn percentage(&self) -> &Percentage {
         &self.percentage

@@ -28,11 +28,6 @@ impl Check {
         Self { variable, symbol, operand }
     }
 
-    /// The variable and the operand.
-    pub(crate) fn into_parts(self) -> (Text, Value) {
-        (self.variable, self.operand)
-    }
-
     /// Returns the name of the attribute that the check looks at.
     pub fn variable(&self) -> &Text {
         &self.variable

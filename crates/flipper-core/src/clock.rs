@@ -39,10 +39,36 @@ impl Timestamp {
         self.0 / 1_000_000
     }
 
+    /// How many seconds have passed since a time.
+    #[inline]
+    pub(crate) fn secs_since(self, start: Self) -> f64 {
+        micros_to_secs(i128::from(self.0) - i128::from(start.0))
+    }
+
     /// Returns the system's time.
     pub fn now() -> Self {
         SystemTime::now().into()
     }
+}
+
+/// Divides by a million and rounds once, as Python divides integers.
+#[inline]
+fn micros_to_secs(micros: i128) -> f64 {
+    const EXACT: u64 = 1 << 53;
+    match i64::try_from(micros) {
+        Ok(micros) if micros.unsigned_abs() <= EXACT => micros as f64 / 1e6,
+        _ => many_micros_to_secs(micros),
+    }
+}
+
+#[cold]
+fn many_micros_to_secs(micros: i128) -> f64 {
+    // Beyond 285 years the conversion to a double would round before the division does. Instead more than 70 bits of
+    // the quotient are computed in integers, the lowest of which stands for all the rest, and rounded once.
+    let scaled = micros.unsigned_abs() << 40;
+    let quotient = (scaled / 1_000_000) | u128::from(!scaled.is_multiple_of(1_000_000));
+    let secs = quotient as f64 / (1_u64 << 40) as f64;
+    if micros < 0 { -secs } else { secs }
 }
 
 impl From<SystemTime> for Timestamp {
@@ -129,6 +155,14 @@ mod tests {
             assert!(read <= after, "{read:?} is after {after:?}");
             assert!(read + Duration::from_millis(11) >= before, "{read:?} is long before {before:?}");
         }
+    }
+
+    #[test]
+    fn micros_divide_as_in_python() {
+        // Python: 63835596800123457 / 10**6, 300000000000000001 / 10**6.
+        assert_eq!(micros_to_secs(63_835_596_800_123_457), 63_835_596_800.123_46);
+        assert_eq!(micros_to_secs(-300_000_000_000_000_001), -300_000_000_000.0);
+        assert_eq!(micros_to_secs(1_500_000), 1.5);
     }
 
     #[test]

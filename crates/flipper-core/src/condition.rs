@@ -105,10 +105,6 @@ impl Condition {
         &self.checks
     }
 
-    pub(crate) fn into_checks(self) -> Box<[Check]> {
-        self.checks
-    }
-
     /// Writes the condition as flipper-client stores it: variable to list of checks.
     pub(crate) fn write(&self, out: &mut impl Sink) {
         out.put(b"{");

@@ -59,6 +59,12 @@ impl<'a> Context<'a> {
     pub(crate) fn find_wtf8(&self, name: &[u8]) -> Option<&'a Attribute<'a>> {
         self.pairs.iter().rev().find(|(known, _)| is_same(known.as_bytes(), name)).map(|(_, value)| value)
     }
+
+    /// Whether a later pair has the same name, so that this one does not count.
+    pub(crate) fn is_shadowed(&self, at: usize) -> bool {
+        let name = self.pairs[at].0;
+        self.pairs[at + 1..].iter().any(|(later, _)| *later == name)
+    }
 }
 
 /// Compares names. They are short, and a call to `memcmp` costs more than the comparison.

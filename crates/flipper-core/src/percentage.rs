@@ -38,8 +38,9 @@ pub(crate) enum Share {
 pub(crate) struct Ramp {
     pub(crate) initial: f64,
     pub(crate) last: f64,
-    /// Per second; 0 for a ramp without a duration.
-    slope: f64,
+    /// What is added per second; 0 for a ramp without a duration. The order of the operations is flipper-client's, so
+    /// that the doubles are the same to the last bit.
+    pub(crate) slope: f64,
     /// In seconds.
     pub(crate) duration: f64,
     /// `None` where the record has none: flipper-client starts such a ramp anew each time it reads the record, so
@@ -118,16 +119,15 @@ impl Percentage {
 
     /// How many buckets get the flag at any time, if the share does not move.
     pub(crate) fn fixed_buckets(&self) -> Option<u8> {
-        self.fixed().map(buckets_in)
-    }
-
-    /// The share, if it does not move.
-    #[inline]
-    pub(crate) fn fixed(&self) -> Option<f64> {
         match self.0 {
-            Share::Fixed(share) => Some(share),
+            Share::Fixed(share) => Some(buckets_in(share)),
             Share::Ramp(_) | Share::Unknown(_) => None,
         }
+    }
+
+    /// Whether the share moves with time, so that an evaluation needs the clock.
+    pub(crate) fn is_ramp(&self) -> bool {
+        matches!(self.0, Share::Ramp(_))
     }
 
     pub(crate) fn write(&self, out: &mut impl Sink) {
@@ -181,16 +181,21 @@ impl Ramp {
         Self { initial, last, slope, duration, start }
     }
 
-    #[inline]
     fn documented(&self, now: Timestamp) -> f64 {
         if self.duration <= 0.0 {
             return self.last;
         }
-        let line = self.line(self.elapsed(now).max(0.0));
+        Self::on_the_way((self.initial, self.last), self.slope, self.elapsed(now))
+    }
+
+    /// The share of a ramp that has a duration, so many seconds after its start.
+    #[inline]
+    pub(crate) fn on_the_way((initial, last): (f64, f64), slope: f64, elapsed: f64) -> f64 {
+        let line = slope * elapsed.max(0.0) + initial;
         if line.is_nan() {
-            return self.last;
+            return last;
         }
-        line.clamp(self.initial.min(self.last), self.initial.max(self.last))
+        line.max(initial.min(last)).min(initial.max(last))
     }
 
     /// What flipper-client computes when it believes that so many seconds have passed.
@@ -198,20 +203,14 @@ impl Ramp {
         if self.duration == 0.0 {
             return self.last;
         }
-        let line = self.line(elapsed);
+        let line = self.slope * elapsed + self.initial;
         // Python's `min` keeps its first argument when a comparison with NaN fails.
         if line < self.last { line } else { self.last }
     }
 
-    // The order of the operations is flipper-client's, so that the doubles are the same to the last bit.
-    fn line(&self, elapsed: f64) -> f64 {
-        self.slope * elapsed + self.initial
-    }
-
     /// Seconds since the start.
-    #[inline]
     fn elapsed(&self, now: Timestamp) -> f64 {
-        self.elapsed_micros(now).map_or(0.0, micros_to_secs)
+        self.start.map_or(0.0, |start| now.secs_since(start))
     }
 
     /// Microseconds since the start; `None` for a ramp that has none.
@@ -255,26 +254,6 @@ pub(crate) fn python_can_hold(time: Timestamp) -> bool {
 const FIRST_START: Timestamp = Timestamp::from_secs(-62_135_596_800 + 2 * 86_400);
 const LAST_START: Timestamp = Timestamp::from_secs(253_402_300_800 - 2 * 86_400);
 
-/// Divides by a million and rounds once, as Python divides integers.
-#[inline]
-fn micros_to_secs(micros: i128) -> f64 {
-    const EXACT: u64 = 1 << 53;
-    match i64::try_from(micros) {
-        Ok(micros) if micros.unsigned_abs() <= EXACT => micros as f64 / 1e6,
-        _ => many_micros_to_secs(micros),
-    }
-}
-
-#[cold]
-fn many_micros_to_secs(micros: i128) -> f64 {
-    // Beyond 285 years the conversion to a double would round before the division does. Instead more than 70 bits of
-    // the quotient are computed in integers, the lowest of which stands for all the rest, and rounded once.
-    let scaled = micros.unsigned_abs() << 40;
-    let quotient = (scaled / 1_000_000) | u128::from(!scaled.is_multiple_of(1_000_000));
-    let secs = quotient as f64 / (1_u64 << 40) as f64;
-    if micros < 0 { -secs } else { secs }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,14 +296,6 @@ mod tests {
         {
             assert_eq!(Percentage::new(share).unwrap().buckets(START), Some(buckets), "{share}");
         }
-    }
-
-    #[test]
-    fn micros_divide_as_in_python() {
-        // Python: 63835596800123457 / 10**6, 300000000000000001 / 10**6.
-        assert_eq!(micros_to_secs(63_835_596_800_123_457), 63_835_596_800.123_46);
-        assert_eq!(micros_to_secs(-300_000_000_000_000_001), -300_000_000_000.0);
-        assert_eq!(micros_to_secs(1_500_000), 1.5);
     }
 
     #[test]

@@ -58,8 +58,10 @@ fn poll(client: &FeatureFlagClient, name: &str) -> bool {
 
 /// Checks of flags with rules.
 pub fn rules(count: usize, floor_of_all: f64, bars: &mut Bars) {
-    let (names, hot) = (flags::names(count), count.min(HOT));
-    println!("{count} flags with rules, {hot} of them checked");
+    let names = flags::names(count);
+    // Side by side, as the literals of a program are.
+    let hot: Vec<_> = fastrand::Rng::with_seed(8).choose_multiple(names.iter().cloned(), count.min(HOT));
+    println!("{count} flags with rules, {} of them checked", hot.len());
     let start = Timestamp::now();
     let ramp = Percentage::linear_ramp(0.2, 0.8, Duration::from_hours(1), start).unwrap();
     let percentage = Bucketer::percentage(flags::half());
@@ -70,7 +72,6 @@ pub fn rules(count: usize, floor_of_all: f64, bars: &mut Bars) {
     let [hash, percentage, ramp] = [hash, percentage, ramp]
         .map(|bucketer| flags::client(&names, |name| flags::with_bucketer(name, &bucketer)));
 
-    let hot: Vec<_> = fastrand::Rng::with_seed(8).choose_multiple(names.iter().cloned(), hot);
     let mut orders = std::array::from_fn::<_, 6, _>(|_| Shuffled::new(&hot));
     let [for_floor, for_one, for_five, for_hash, for_percentage, for_ramp] = &mut orders;
     let mut handles: Vec<_> = hot.iter().map(|name| one.flag(name.clone())).collect();

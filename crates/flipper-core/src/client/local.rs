@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use super::{FeatureFlagClient, Inner, LocalFlag};
-use crate::evaluate::Decision;
-use crate::snapshot::{Bucket, State, Verdict};
+use crate::snapshot::{Bucket, Rules, State, Verdict};
 use crate::{Context, Error, ErrorKind, Evaluation, Freshness, Reason, Result, Semantics, Snapshot};
 
 /// Checks the flags of a store that keeps them in memory: synchronous, infallible, and no dearer than a map lookup.
@@ -114,7 +113,8 @@ impl LocalClient {
         self.client.inner.semantics
     }
 
-    #[inline]
+    // In one place: put into each caller, it does not fit into the registers, and takes longer.
+    #[inline(never)]
     pub(super) fn check(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
         match self.client.inner.check(&self.snapshot, hash, name, context, default) {
             found @ (Found::Off | Found::On) => found == Found::On,
@@ -201,8 +201,17 @@ impl Inner {
     ) -> Found {
         let is_on = |is_on| if is_on { Found::On } else { Found::Off };
         match found {
-            Some(bucket) if bucket.verdict() == Verdict::Rules || self.semantics != Semantics::Documented => {
-                is_on(self.decide(bucket, context).value.unwrap_or(default))
+            Some(bucket) if self.semantics != Semantics::Documented => {
+                let decision = self.evaluator().decide(&bucket.record().value, *context);
+                is_on(decision.value.unwrap_or(default))
+            }
+            Some(bucket) if bucket.verdict() == Verdict::Rules => {
+                let flag = &bucket.record().value;
+                let value = match bucket.rules() {
+                    Rules::Share(share) => Some(self.evaluator().draws(*share)),
+                    Rules::Steps(steps) => self.evaluator().run(steps, flag, *context),
+                };
+                is_on(value.unwrap_or(default))
             }
             // No branch on the answer: it is as good as random.
             Some(bucket) => is_on(bucket.verdict() == Verdict::On),
@@ -221,17 +230,10 @@ impl Inner {
         default: bool,
     ) -> Result<Evaluation, Freshness> {
         snapshot.find(hash, name, move |found, state| {
-            let Decision { value, reason } = self.decide(found.ok_or(state.freshness)?, context);
-            Ok(Evaluation::new(value.unwrap_or(default), reason, state.freshness))
+            let flag = &found.ok_or(state.freshness)?.record().value;
+            let evaluation = self.evaluator().evaluate(flag, context, default);
+            Ok(Evaluation { freshness: state.freshness, ..evaluation })
         })
-    }
-
-    #[inline(always)]
-    fn decide(&self, bucket: &Bucket, context: &Context<'_>) -> Decision {
-        match bucket.verdict() {
-            Verdict::Off => Decision::DISABLED,
-            _ => self.evaluator().decide_enabled(bucket.rules(), *context),
-        }
     }
 }
 

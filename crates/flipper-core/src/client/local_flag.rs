@@ -40,11 +40,12 @@ pub struct LocalFlag {
     seen: AtomicU64,
 }
 
-/// What was found, if it is not on or off for everybody.
-const OFF: u64 = Verdict::Off as u64;
+/// What was found. Off is 0.
 const ON: u64 = Verdict::On as u64;
 const RULES: u64 = Verdict::Rules as u64;
 const ABSENT: u64 = 3;
+
+const _: () = assert!(Verdict::Off as u64 == 0 && ON == 1 && RULES == 2);
 
 impl LocalFlag {
     pub(super) fn new(client: LocalClient, name: Box<str>) -> Self {
@@ -62,13 +63,11 @@ impl LocalFlag {
     /// Returns whether the flag is on for a context, or `default`: as [`LocalClient::is_enabled_or`].
     #[inline]
     pub fn is_enabled_or(&self, context: &Context<'_>, default: bool) -> bool {
-        let generation = self.client.snapshot().generation();
-        match self.seen.load(Ordering::Relaxed) ^ generation << 2 {
-            found @ (OFF | ON) => found == ON,
-            RULES => self.client.check(self.hash, &self.name, context, default),
-            ABSENT => default,
-            _ => self.look_up(context, default),
+        let found = self.seen.load(Ordering::Relaxed) ^ self.client.snapshot().generation() << 2;
+        if found <= ON {
+            return found == ON;
         }
+        self.look(found, context, default)
     }
 
     /// Returns whether the flag is on for a context, what decided it, and how old the flag is: as
@@ -82,9 +81,20 @@ impl LocalFlag {
         &self.name
     }
 
-    #[cold]
+    /// Answers where the word alone does not.
     #[inline(never)]
-    fn look_up(&self, context: &Context<'_>, default: bool) -> bool {
+    fn look(&self, found: u64, context: &Context<'_>, default: bool) -> bool {
+        if found == ABSENT {
+            return default;
+        }
+        if found != RULES {
+            self.look_up();
+        }
+        self.client.check(self.hash, &self.name, context, default)
+    }
+
+    #[cold]
+    fn look_up(&self) {
         let seen = self.client.snapshot().find(self.hash, &self.name, |found, state| {
             let found = match found.map(Bucket::verdict) {
                 // An attribute that Python cannot pass decides then.
@@ -97,7 +107,6 @@ impl LocalFlag {
             state.generation << 2 | found
         });
         self.seen.store(seen, Ordering::Relaxed);
-        self.client.check(self.hash, &self.name, context, default)
     }
 }
 

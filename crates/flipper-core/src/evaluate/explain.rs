@@ -99,9 +99,7 @@ pub(super) fn explain(
     let frozen = Evaluator { semantics: evaluator.semantics, clock: &clock, random: &random };
     let Decision { value, reason } = frozen.decide(flag, context);
     let answer = value.unwrap_or(default);
-    let is_asked = flag.is_switched_on()
-        && !matches!(flag.bucketer(), Bucketer::NoOp)
-        && flag.rules().is_some_and(|rules| frozen.decide_before_bucketer(rules, context).is_none());
+    let is_asked = frozen.decide_before_bucketer(flag, context).is_none();
     let bucketer = trace_bucketer(flag.bucketer(), is_asked, &frozen, context, (now, drawn));
     Explanation {
         flag: flag.name().to_owned(),

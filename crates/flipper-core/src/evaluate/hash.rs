@@ -22,48 +22,76 @@ pub(crate) fn bucket(
     Ok(sha1.bucket())
 }
 
+/// Returns the bucket of a context by some of its attributes: their names in order, and how they are hashed.
+#[inline(always)]
+pub(crate) fn bucket_of<'k>(
+    keys: impl Iterator<Item = (&'k [u8], &'k [u8])>,
+    context: Context<'_>,
+    semantics: Semantics,
+) -> Result<u8, TooDeep> {
+    let mut sha1 = Sha1Sink::new();
+    write_chosen(keys, context, semantics, &mut sha1)?;
+    Ok(sha1.bucket())
+}
+
 /// Writes the text that is hashed.
-#[inline]
 pub(crate) fn write_pairs(
     hash: &ConsistentHash,
     context: Context<'_>,
     semantics: Semantics,
     out: &mut impl Sink,
 ) -> Result<(), TooDeep> {
-    // flipper-client takes an argument of this name for itself.
-    let dropped = |name: &[u8]| semantics == Semantics::FlipperClient && name == b"randomizer";
-    let mut is_first = true;
     if hash.is_limited() {
-        for key in &hash.keys {
-            let Some(value) = context.find_wtf8(key.name.as_wtf8()) else { continue };
-            if dropped(key.name.as_wtf8()) {
-                continue;
-            }
-            // The prefix is that of a later pair; the first one has a bracket in place of the separator.
-            if std::mem::take(&mut is_first) {
-                out.put(b"[");
-                out.put(&key.prefix.as_wtf8()[2..]);
-            } else {
-                out.put(key.prefix.as_wtf8());
-            }
-            write_attribute(value, 0, out)?;
-            out.put(b"]");
+        let keys = hash.keys.iter().map(|key| (key.name.as_wtf8(), key.prefix.as_wtf8()));
+        return write_chosen(keys, context, semantics, out);
+    }
+    let mut is_first = true;
+    for_each_sorted(context, |name, value| {
+        if is_dropped(name.as_bytes(), semantics) {
+            return Ok(());
         }
-    } else {
-        for_each_sorted(context, |name, value| {
-            if dropped(name.as_bytes()) {
-                return Ok(());
-            }
-            out.put(if std::mem::take(&mut is_first) { b"[[".as_slice() } else { b", [".as_slice() });
-            write_text(name.as_bytes(), out);
-            out.put(b", ");
-            write_attribute(value, 0, out)?;
-            out.put(b"]");
-            Ok(())
-        })?;
+        out.put(if std::mem::take(&mut is_first) { b"[[".as_slice() } else { b", [".as_slice() });
+        write_text(name.as_bytes(), out);
+        out.put(b", ");
+        write_attribute(value, 0, out)?;
+        out.put(b"]");
+        Ok(())
+    })?;
+    out.put(if is_first { b"[]".as_slice() } else { b"]".as_slice() });
+    Ok(())
+}
+
+#[inline(always)]
+fn write_chosen<'k>(
+    keys: impl Iterator<Item = (&'k [u8], &'k [u8])>,
+    context: Context<'_>,
+    semantics: Semantics,
+    out: &mut impl Sink,
+) -> Result<(), TooDeep> {
+    let mut is_first = true;
+    for (name, prefix) in keys {
+        let Some(value) = context.find_wtf8(name) else { continue };
+        if is_dropped(name, semantics) {
+            continue;
+        }
+        // The prefix is that of a later pair; the first one has a bracket in place of the separator.
+        if std::mem::take(&mut is_first) {
+            out.put(b"[");
+            out.put(&prefix[2..]);
+        } else {
+            out.put(prefix);
+        }
+        write_attribute(value, 0, out)?;
+        out.put(b"]");
     }
     out.put(if is_first { b"[]".as_slice() } else { b"]".as_slice() });
     Ok(())
+}
+
+/// flipper-client takes an argument of this name for itself.
+#[inline]
+fn is_dropped(name: &[u8], semantics: Semantics) -> bool {
+    semantics == Semantics::FlipperClient && name == b"randomizer"
 }
 
 /// Visits the attributes in the order of their names, each name once with its last value.

@@ -3,19 +3,23 @@
 mod compare;
 mod explain;
 mod hash;
-mod program;
 mod python;
+mod run;
+mod steps;
 
 pub use explain::{BucketTrace, CheckOutcome, CheckTrace, ConditionTrace, Explanation};
 
 use std::sync::Arc;
 
-pub(crate) use program::Rules;
+pub(crate) use steps::Step;
+
+use compare::NotComparable;
 
 use crate::json::TooDeep;
 use crate::percentage::buckets_in;
 use crate::{
-    Bucketer, Clock, ConsistentHash, Context, Flag, Freshness, Percentage, Random, SystemClock, ThreadRandom,
+    Bucketer, Clock, Condition, Context, Flag, Freshness, Percentage, Random, SystemClock, ThreadRandom,
+    Timestamp,
 };
 
 /// Chooses between what is documented and what flipper-client does, where the two differ.
@@ -77,6 +81,22 @@ pub enum Reason {
     Unsupported,
 }
 
+/// What decides on an enabled flag.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) conditions: Box<[Condition]>,
+    pub(crate) bucketer: Bucketer,
+    /// The same, to be run.
+    pub(crate) steps: Arc<[Step]>,
+}
+
+impl Rules {
+    pub(crate) fn new(conditions: Box<[Condition]>, bucketer: Bucketer) -> Self {
+        let steps = steps::compile(&conditions, &bucketer);
+        Self { conditions, bucketer, steps }
+    }
+}
+
 /// Holds an answer and what decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -104,16 +124,15 @@ pub(crate) struct Decision {
     pub(crate) reason: Reason,
 }
 
-impl Decision {
-    pub(crate) const DISABLED: Self = decide(false, Reason::Disabled);
+/// A place in a list, as a reason gives it.
+fn number(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(u16::MAX)
 }
 
 const fn decide(value: bool, reason: Reason) -> Decision {
     Decision { value: Some(value), reason }
 }
 
-/// Without a branch: who is in is as good as random, and a wrong guess of the processor costs as much as the rest.
-#[inline]
 fn in_or_out(is_in: bool) -> Decision {
     decide(is_in, if is_in { Reason::InBucket } else { Reason::OutOfBucket })
 }
@@ -174,9 +193,17 @@ impl<'e> Evaluator<'e> {
     }
 
     /// Returns whether a flag is on for a context. `default` is the answer where this version cannot tell.
-    #[inline]
+    ///
+    /// This is the value of [`evaluate`](Self::evaluate), for less.
     pub fn is_enabled(&self, flag: &Flag, context: &Context<'_>, default: bool) -> bool {
-        self.decide(flag, *context).value.unwrap_or(default)
+        let value = match (flag.is_switched_on(), flag.rules()) {
+            (false, _) => Some(false),
+            (true, Some(rules)) if self.semantics == Semantics::Documented => {
+                self.run(&rules.steps, flag, *context)
+            }
+            (true, _) => self.decide(flag, *context).value,
+        };
+        value.unwrap_or(default)
     }
 
     /// Returns whether a flag is on for a context, and every step of the way. Costs many times what
@@ -185,75 +212,96 @@ impl<'e> Evaluator<'e> {
         explain::explain(self, flag, *context, default)
     }
 
-    #[inline]
+    /// Decides by the rules as they are stored.
     pub(crate) fn decide(&self, flag: &Flag, context: Context<'_>) -> Decision {
-        if flag.is_switched_on() {
-            self.decide_enabled(flag.rules().map(Arc::as_ref), context)
-        } else {
-            Decision::DISABLED
-        }
-    }
-
-    /// Decides on a flag that is enabled.
-    #[inline(always)]
-    pub(crate) fn decide_enabled(&self, rules: Option<&Rules>, context: Context<'_>) -> Decision {
-        let Some(rules) = rules else {
-            return if self.cannot_pass(context) { UNSUPPORTED } else { decide(true, Reason::Enabled) };
-        };
-        if context.is_empty() || !rules.has_conditions() {
-            self.decide_by_bucketer(&rules.bucketer, context)
-        } else {
-            self.decide_by_rules(rules, context)
-        }
-    }
-
-    #[inline(never)]
-    fn decide_by_rules(&self, rules: &Rules, context: Context<'_>) -> Decision {
-        match self.decide_before_bucketer(rules, context) {
+        match self.decide_before_bucketer(flag, context) {
             Some(decision) => decision,
-            None => self.decide_by_bucketer(&rules.bucketer, context),
+            None => self.decide_by_bucketer(flag.bucketer(), context),
         }
     }
 
     /// What is decided without the bucketer; `None` if it has to be asked.
-    #[inline(always)]
-    fn decide_before_bucketer(&self, rules: &Rules, context: Context<'_>) -> Option<Decision> {
-        if self.cannot_pass(context) { Some(UNSUPPORTED) } else { rules.run_checks(context, self.semantics) }
+    fn decide_before_bucketer(&self, flag: &Flag, context: Context<'_>) -> Option<Decision> {
+        if !flag.is_switched_on() {
+            return Some(decide(false, Reason::Disabled));
+        }
+        if self.cannot_pass(context) {
+            return Some(UNSUPPORTED);
+        }
+        if !flag.conditions().is_empty()
+            && !context.is_empty()
+            && let Some(decision) = self.decide_by_conditions(flag.conditions(), context)
+        {
+            return Some(decision);
+        }
+        match flag.bucketer() {
+            Bucketer::NoOp => Some(decide(true, Reason::Enabled)),
+            _ => None,
+        }
+    }
+
+    /// Walks the checks in flipper-client's order: conditions, then attributes as they were given, then checks. The
+    /// value does not depend on the order; which check is named as the reason does.
+    fn decide_by_conditions(&self, conditions: &[Condition], context: Context<'_>) -> Option<Decision> {
+        let (mut is_about, mut is_unknown) = (false, false);
+        for (condition_at, condition) in conditions.iter().enumerate() {
+            for (at, (name, given)) in context.pairs.iter().enumerate() {
+                for (check_at, check) in condition.checks().iter().enumerate() {
+                    if !check.is_about(name) || context.is_shadowed(at) {
+                        continue;
+                    }
+                    is_about = true;
+                    let Some(operator) = check.operator() else {
+                        is_unknown = true;
+                        continue;
+                    };
+                    let operand = check.operand();
+                    let (condition, check) = (number(condition_at), number(check_at));
+                    match compare::test(operator, given, operand) {
+                        Ok(true) => {}
+                        Ok(false) => return Some(decide(false, Reason::CheckFailed { condition, check })),
+                        Err(NotComparable) => {
+                            return Some(decide(false, Reason::NotComparable { condition, check }));
+                        }
+                    }
+                }
+            }
+        }
+        if is_unknown {
+            return Some(UNSUPPORTED);
+        }
+        match self.semantics {
+            _ if is_about => Some(decide(true, Reason::ConditionsMet)),
+            Semantics::Documented => None,
+            // Any attribute at all decides by the conditions, of which none fails.
+            Semantics::FlipperClient => Some(decide(true, Reason::ConditionsMet)),
+        }
     }
 
     /// Whether Python could not even be asked: there is no way to pass an attribute of this name.
-    #[inline]
-    pub(crate) fn cannot_pass(&self, context: Context<'_>) -> bool {
+    fn cannot_pass(&self, context: Context<'_>) -> bool {
         self.semantics == Semantics::FlipperClient && context.find("self").is_some()
     }
 
-    #[inline(never)]
     fn decide_by_bucketer(&self, bucketer: &Bucketer, context: Context<'_>) -> Decision {
-        if self.cannot_pass(context) {
-            return UNSUPPORTED;
-        }
         match bucketer {
-            Bucketer::NoOp => decide(true, Reason::Enabled),
+            Bucketer::NoOp => in_or_out(true),
             Bucketer::Percentage(percentage) => self.decide_by_chance(percentage, context),
-            Bucketer::ConsistentHash(hash) => self.decide_by_hash(hash, context),
+            Bucketer::ConsistentHash(hash) => {
+                match hash.fixed_buckets.or_else(|| self.share(&hash.percentage).map(buckets_in)) {
+                    None => UNSUPPORTED,
+                    // Nobody is nobody, even where the attributes cannot be hashed.
+                    Some(0) => in_or_out(false),
+                    Some(buckets) => match hash::bucket(hash, context, self.semantics) {
+                        Ok(bucket) => in_or_out(bucket < buckets),
+                        Err(TooDeep) => UNSUPPORTED,
+                    },
+                }
+            }
             Bucketer::Unknown(_) => UNSUPPORTED,
         }
     }
 
-    #[inline(never)]
-    fn decide_by_hash(&self, hash: &ConsistentHash, context: Context<'_>) -> Decision {
-        match hash.fixed_buckets.or_else(|| self.share(&hash.percentage).map(buckets_in)) {
-            None => UNSUPPORTED,
-            // Nobody is nobody, even where the attributes cannot be hashed.
-            Some(0) => in_or_out(false),
-            Some(buckets) => match hash::bucket(hash, context, self.semantics) {
-                Ok(bucket) => in_or_out(bucket < buckets),
-                Err(TooDeep) => UNSUPPORTED,
-            },
-        }
-    }
-
-    #[inline(always)]
     fn decide_by_chance(&self, percentage: &Percentage, context: Context<'_>) -> Decision {
         match self.share(percentage) {
             None => UNSUPPORTED,
@@ -266,18 +314,10 @@ impl<'e> Evaluator<'e> {
         }
     }
 
-    /// A fixed share needs no clock.
-    #[inline(always)]
     fn share(&self, percentage: &Percentage) -> Option<f64> {
-        match percentage.fixed() {
-            Some(share) => Some(share),
-            None => self.share_now(percentage),
-        }
-    }
-
-    #[inline(never)]
-    fn share_now(&self, percentage: &Percentage) -> Option<f64> {
-        percentage.value_under(self.semantics, self.clock.now())
+        // A fixed share needs no clock.
+        let now = if percentage.is_ramp() { self.clock.now() } else { Timestamp::from_secs(0) };
+        percentage.value_under(self.semantics, now)
     }
 }
 

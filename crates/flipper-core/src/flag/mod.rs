@@ -182,9 +182,7 @@ impl Flag {
 
     /// Returns the conditions, all of which have to hold.
     pub fn conditions(&self) -> &[Condition] {
-        let Some(rules) = &self.rules else { return &[] };
-        // They have been read before, so they can be read now.
-        rules.conditions.get_or_init(|| read::read_conditions(&self.text).unwrap_or_default())
+        self.rules.as_ref().map_or(&[], |rules| &rules.conditions)
     }
 
     /// Returns the bucketer.

@@ -24,11 +24,6 @@ pub(super) fn read(name: Option<&str>, stored: &[u8]) -> Result<Flag> {
     Ok(Flag { name, text: text.into(), is_enabled: fields.is_enabled.kind() != Kind::False, rules })
 }
 
-/// Reads the conditions of a record alone.
-pub(super) fn read_conditions(text: &str) -> Result<Box<[Condition]>> {
-    Fields::of(Document::parse(text)?.root())?.read_conditions()
-}
-
 /// The name that a record states: a text, or the JSON of what it has instead.
 pub(super) fn name_of(node: Node<'_>) -> String {
     if node.is_string() { wtf8_lossy(&node.string()).into_owned() } else { node.raw().to_owned() }
@@ -88,7 +83,7 @@ impl<'d> Fields<'d> {
         let conditions = self.read_conditions()?;
         let bucketer = self.bucketer.map_or(Bucketer::NoOp, read_bucketer);
         let is_plain = conditions.is_empty() && matches!(bucketer, Bucketer::NoOp);
-        Ok((!is_plain).then(|| Rules::new(conditions, bucketer)))
+        Ok((!is_plain).then(|| Arc::new(Rules::new(conditions, bucketer))))
     }
 
     pub(super) fn read_conditions(&self) -> Result<Box<[Condition]>> {

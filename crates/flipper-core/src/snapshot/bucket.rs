@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::evaluate::Rules;
+use crate::evaluate::Step;
 use crate::{Flag, Versioned};
 
 /// How many bytes of a name fit into a bucket. Longer names are looked up in their flags.
@@ -18,11 +18,19 @@ pub(crate) struct Bucket {
     verdict: Verdict,
     /// The lower half of the name's hash.
     tag: u32,
-    rules: Option<Arc<Rules>>,
+    rules: Rules,
     record: Arc<Versioned<Flag>>,
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
+
+/// What decides if the verdict is [`Rules`](Verdict::Rules).
+#[derive(Clone, Debug)]
+pub(crate) enum Rules {
+    /// A drawn number, against a share: so little that it is kept in place.
+    Share(f64),
+    Steps(Arc<[Step]>),
+}
 
 /// What there is to say about a flag before its rules are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +57,14 @@ impl Bucket {
             (true, None) => Verdict::On,
             (true, Some(_)) => Verdict::Rules,
         };
-        let rules = flag.rules().filter(|_| verdict == Verdict::Rules).cloned();
+        let rules = match flag.rules().map(|rules| &rules.steps) {
+            Some(steps) if verdict == Verdict::Rules => match **steps {
+                [Step::Share(share)] => Rules::Share(share),
+                _ => Rules::Steps(Arc::clone(steps)),
+            },
+            // Nobody asks.
+            _ => Rules::Share(0.0),
+        };
         Self { name, len: bytes.len().min(INLINE + 1) as u8, verdict, tag: hash as u32, rules, record }
     }
 
@@ -61,14 +76,16 @@ impl Bucket {
 
     #[inline]
     pub(super) fn is_of(&self, name: &str) -> bool {
-        match self.name.get(..self.len.into()) {
-            Some(inline) => inline == name.as_bytes(),
-            None => self.record.value.name() == name,
-        }
+        self.name() == name.as_bytes()
     }
 
-    pub(super) fn name(&self) -> &str {
-        self.record.value.name()
+    /// The bytes of the name, without a look at the flag if it is short.
+    #[inline]
+    pub(super) fn name(&self) -> &[u8] {
+        match self.name.get(..self.len.into()) {
+            Some(inline) => inline,
+            None => self.record.value.name().as_bytes(),
+        }
     }
 
     #[inline]
@@ -77,8 +94,8 @@ impl Bucket {
     }
 
     #[inline]
-    pub(crate) fn rules(&self) -> Option<&Rules> {
-        self.rules.as_deref()
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     #[inline]

@@ -79,7 +79,7 @@ impl<'s> SnapshotEdit<'s> {
     fn find(&self, name: &str) -> Option<&Bucket> {
         match &self.directory {
             Some(directory) => directory.find(name),
-            None => table::find(&self.before.shards, self.seed.hash(name), name),
+            None => table::find(&self.before.shards, self.seed.hash(name.as_bytes()), name),
         }
     }
 

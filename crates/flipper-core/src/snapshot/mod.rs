@@ -8,7 +8,7 @@ mod thread;
 pub use edit::SnapshotEdit;
 pub use thread::release_thread;
 
-pub(crate) use bucket::{Bucket, Verdict};
+pub(crate) use bucket::{Bucket, Rules, Verdict};
 
 use std::cell::RefCell;
 use std::fmt;
@@ -167,7 +167,7 @@ impl Snapshot {
 
     #[inline]
     pub(crate) fn hash(&self, name: &str) -> u64 {
-        self.shared.seed.hash(name)
+        self.shared.seed.hash(name.as_bytes())
     }
 
     /// The number of the current state, of which there is no second one in the process.

@@ -43,9 +43,9 @@ impl Seed {
 
     /// Hashes a name by one write, which is what `str` does not.
     #[inline]
-    pub(super) fn hash(self, name: &str) -> u64 {
+    pub(super) fn hash(self, name: &[u8]) -> u64 {
         let mut hasher = FixedState::with_seed(self.0).build_hasher();
-        hasher.write(name.as_bytes());
+        hasher.write(name);
         hasher.finish()
     }
 }
@@ -66,6 +66,16 @@ pub(super) fn find<'t>(shards: &'t [Arc<Shard>], hash: u64, name: &str) -> Optio
 }
 
 impl Shard {
+    fn with_capacity(depth: u32, flags: usize) -> Self {
+        Self { depth, buckets: HashTable::with_capacity(flags) }
+    }
+
+    /// Puts in a flag that is not there yet.
+    fn insert(&mut self, bucket: Bucket, seed: Seed) {
+        let hash = seed.hash(bucket.name());
+        self.buckets.insert_unique(hash, bucket, |bucket| seed.hash(bucket.name()));
+    }
+
     /// Looks among flags whose hashes are alike.
     #[cold]
     #[inline(never)]
@@ -93,13 +103,13 @@ impl Directory {
     pub(super) fn with_capacity(seed: Seed, flags: usize) -> Self {
         let depth = flags.div_ceil(FULL).next_power_of_two().ilog2().min(DEEPEST);
         let flags = flags >> depth;
-        let shard = || Arc::new(Shard { depth, buckets: HashTable::with_capacity(flags) });
+        let shard = || Arc::new(Shard::with_capacity(depth, flags));
         Self { shards: (0..1 << depth).map(|_| shard()).collect(), ..Self::of(seed, &[]) }
     }
 
     /// Makes a directory that is another's, as yet.
     pub(super) fn of(seed: Seed, shards: &[Arc<Shard>]) -> Self {
-        let vacant = Arc::new(Shard { depth: 0, buckets: HashTable::new() });
+        let vacant = Arc::new(Shard::with_capacity(0, 0));
         Self { shards: shards.to_vec(), seed, vacant }
     }
 
@@ -108,35 +118,42 @@ impl Directory {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&Bucket> {
-        find(&self.shards, self.seed.hash(name), name)
+        find(&self.shards, self.seed.hash(name.as_bytes()), name)
     }
 
     /// Puts a flag in the place of that of its name, and returns whether there was none.
     pub(super) fn put(&mut self, record: Arc<Versioned<Flag>>) -> bool {
-        let seed = self.seed;
-        let hash_of = |bucket: &Bucket| seed.hash(bucket.name());
-        let hash = seed.hash(record.value.name());
-        let bucket = Bucket::new(record, hash);
+        let name = record.value.name();
+        let hash = self.seed.hash(name.as_bytes());
         let mut shard = self.take(hash);
-        let known = Arc::make_mut(&mut shard).buckets.find_mut(hash, |known| known.is_of(bucket.name()));
-        if let Some(known) = known {
-            *known = bucket;
-            self.restore(hash, &shard);
-            return false;
+        let is_new = shard.buckets.find(hash, |known| known.is_of(name)).is_none();
+        if is_new {
+            while shard.buckets.len() >= FULL && shard.depth < DEEPEST {
+                self.split(hash, &shard);
+                shard = self.take(hash);
+            }
+            if shard.buckets.len() == shard.buckets.capacity() {
+                // Copied into a larger table at once, not copied and then moved.
+                let mut larger =
+                    Shard::with_capacity(shard.depth, (shard.buckets.len() + 1).next_power_of_two());
+                shard.buckets.iter().for_each(|bucket| larger.insert(bucket.clone(), self.seed));
+                shard = Arc::new(larger);
+            }
         }
-        while shard.buckets.len() >= FULL && shard.depth < DEEPEST {
-            self.split(hash, &shard);
-            shard = self.take(hash);
+        let (bucket, seed) = (Bucket::new(record, hash), self.seed);
+        let buckets = &mut Arc::make_mut(&mut shard).buckets;
+        match buckets.find_mut(hash, |known| known.name() == bucket.name()) {
+            Some(known) => *known = bucket,
+            None => _ = buckets.insert_unique(hash, bucket, |bucket| seed.hash(bucket.name())),
         }
-        Arc::make_mut(&mut shard).buckets.insert_unique(hash, bucket, hash_of);
         self.restore(hash, &shard);
-        true
+        is_new
     }
 
     /// Takes a flag out, and returns whether there was one.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let seed = self.seed;
-        let hash = seed.hash(name);
+        let hash = seed.hash(name.as_bytes());
         if find(&self.shards, hash, name).is_none() {
             return false;
         }
@@ -174,16 +191,15 @@ impl Directory {
         if bit == self.shards.len() {
             self.shards.extend_from_within(..);
         }
-        let hash_of = |bucket: &Bucket| self.seed.hash(bucket.name());
-        let half = |is_upper: bool| {
-            let is_in = |bucket: &&Bucket| (place(hash_of(bucket), bit * 2) & bit != 0) == is_upper;
-            let mut buckets = HashTable::with_capacity(shard.buckets.iter().filter(is_in).count());
-            for bucket in shard.buckets.iter().filter(is_in) {
-                buckets.insert_unique(hash_of(bucket), bucket.clone(), hash_of);
-            }
-            Arc::new(Shard { depth: shard.depth + 1, buckets })
-        };
-        let (lower, upper) = (half(false), half(true));
+        let is_upper = |bucket: &Bucket| place(self.seed.hash(bucket.name()), bit * 2) & bit != 0;
+        let are_upper: Vec<bool> = shard.buckets.iter().map(is_upper).collect();
+        let upper = are_upper.iter().filter(|is_upper| **is_upper).count();
+        let half = |flags| Shard::with_capacity(shard.depth + 1, flags);
+        let (mut lower, mut upper) = (half(are_upper.len() - upper), half(upper));
+        for (bucket, is_upper) in shard.buckets.iter().zip(are_upper) {
+            if is_upper { &mut upper } else { &mut lower }.insert(bucket.clone(), self.seed);
+        }
+        let (lower, upper) = (Arc::new(lower), Arc::new(upper));
         let bit = 1 << (SHARD_BITS + shard.depth);
         self.restore(hash & !bit, &lower);
         self.restore(hash | bit, &upper);
