@@ -71,7 +71,17 @@ impl Case {
     fn evaluate(&self, flag: &Flag, context: &Context<'_>, random: &dyn Random) -> Evaluation {
         let now = self.now();
         let clock = move || now;
-        evaluator(&clock, random).evaluate(flag, context, false)
+        let evaluator = evaluator(&clock, random);
+        for semantics in [Semantics::Documented, Semantics::FlipperClient] {
+            let evaluator = evaluator.with_semantics(semantics);
+            let evaluation = evaluator.evaluate(flag, context, true);
+            assert_eq!(
+                evaluator.is_enabled(flag, context, true),
+                evaluation.value,
+                "{evaluation:?}: {flag:?}"
+            );
+        }
+        evaluator.evaluate(flag, context, false)
     }
 }
 

@@ -1,10 +1,20 @@
 //! What holds for every value, flag and context.
 
 use flipper_core::json::Value;
-use flipper_core::{ContextBuf, Evaluator, Flag, Percentage, Reason, Semantics, Timestamp};
+use flipper_core::{Attribute, ContextBuf, Evaluator, Flag, Percentage, Reason, Semantics, Timestamp};
 use proptest::prelude::*;
 
-use super::strategies::{attributes, bucketer, condition, flag, percentage, value};
+use super::strategies::{attributes, bucketer, condition, flag, likely, percentage, value};
+
+/// As an application passes it.
+fn attribute(value: &Value) -> Attribute<'_> {
+    match value {
+        Value::Bool(bool) => Attribute::Bool(*bool),
+        Value::Int(int) => Attribute::Int(*int),
+        Value::String(text) => text.as_str().map_or(Attribute::Value(value), Attribute::Str),
+        other => Attribute::Value(other),
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
@@ -62,6 +72,21 @@ proptest! {
             match evaluation.reason {
                 Reason::Enabled | Reason::ConditionsMet | Reason::InBucket => prop_assert!(evaluation.value),
                 reason => prop_assert!(!evaluation.value, "{:?}", reason),
+            }
+        }
+    }
+
+    #[test]
+    fn a_check_is_on_exactly_when_its_evaluation_is((flag, attributes) in likely(), now in 0_i64..2_000_000_000, drawn in 0.0..1.0) {
+        let context: ContextBuf<'_> =
+            attributes.iter().map(|(name, value)| (name.as_str(), attribute(value))).collect();
+        let context = context.as_context();
+        let (clock, random) = (move || Timestamp::from_secs(now), move || drawn);
+        for semantics in [Semantics::Documented, Semantics::FlipperClient] {
+            let evaluator = Evaluator::new().with_semantics(semantics).with_clock(&clock).with_random(&random);
+            for default in [false, true] {
+                let evaluation = evaluator.evaluate(&flag, &context, default);
+                prop_assert_eq!(evaluation.value, evaluator.is_enabled(&flag, &context, default), "{:?}", evaluation);
             }
         }
     }
