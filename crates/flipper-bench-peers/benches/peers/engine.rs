@@ -21,7 +21,7 @@ pub enum Rule {
 ///
 /// A context is built in the check that needs one, of what a caller has at hand: borrowed text, a number, a truth value.
 pub trait Engine {
-    /// Checks with the cheapest context that the engine takes.
+    /// Checks with the emptiest context that the engine takes.
     fn plain(&self, name: &str) -> bool;
 
     /// Checks with a context of the user's id, the plan, and whether this is an administrator.

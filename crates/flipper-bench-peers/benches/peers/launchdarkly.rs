@@ -18,11 +18,7 @@ pub const NAME: &str = "launchdarkly-server-sdk-evaluation";
 /// A context must have a key, if a short one.
 const KEY: &str = "u";
 
-pub struct LaunchDarkly {
-    flags: Flags,
-    /// Nothing obliges a caller who knows nothing to build a context for each check.
-    empty: Context,
-}
+pub struct LaunchDarkly(Flags);
 
 struct Flags(HashMap<String, Flag, FixedState>);
 
@@ -46,14 +42,13 @@ impl LaunchDarkly {
                 flag.unwrap_or_else(|error| panic!("LaunchDarkly does not read its flag: {error}")),
             )
         };
-        let flags = Flags(names.iter().enumerate().map(read).collect());
-        Self { flags, empty: ContextBuilder::new(KEY).build().unwrap() }
+        Self(Flags(names.iter().enumerate().map(read).collect()))
     }
 
     #[inline]
     fn check(&self, name: &str, context: &Context) -> bool {
-        let Some(flag) = self.flags.0.get(name) else { return false };
-        evaluate(&self.flags, flag, context, None).value.and_then(FlagValue::as_bool).unwrap_or(false)
+        let Some(flag) = self.0.0.get(name) else { return false };
+        evaluate(&self.0, flag, context, None).value.and_then(FlagValue::as_bool).unwrap_or(false)
     }
 }
 
@@ -94,7 +89,7 @@ fn stored(name: &str, at: usize, rule: Rule) -> Value {
 impl Engine for LaunchDarkly {
     #[inline]
     fn plain(&self, name: &str) -> bool {
-        self.check(name, &self.empty)
+        self.check(name, &ContextBuilder::new(KEY).build().unwrap())
     }
 
     #[inline]

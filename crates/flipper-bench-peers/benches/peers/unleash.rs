@@ -13,10 +13,7 @@ use crate::inputs::{Visit, is_on};
 
 pub const NAME: &str = "unleash-yggdrasil";
 
-pub struct Unleash {
-    engine: EngineState,
-    nothing: Context,
-}
+pub struct Unleash(EngineState);
 
 impl Unleash {
     pub fn new(names: &[Box<str>], rule: Rule) -> Self {
@@ -32,7 +29,7 @@ impl Unleash {
         if let Some(warnings) = engine.apply_client_features(features) {
             panic!("Unleash does not understand its flags: {:?}", warnings.first());
         }
-        Self { engine, nothing: Context::default() }
+        Self(engine)
     }
 
     #[inline]
@@ -43,7 +40,7 @@ impl Unleash {
             properties
         });
         let context = Context { user_id: user_id.map(str::to_owned), properties, ..Context::default() };
-        self.engine.is_enabled(name, &context, &None)
+        self.0.is_enabled(name, &context, &None)
     }
 }
 
@@ -98,7 +95,7 @@ fn text(truth: bool) -> &'static str {
 impl Engine for Unleash {
     #[inline]
     fn plain(&self, name: &str) -> bool {
-        self.engine.is_enabled(name, &self.nothing, &None)
+        self.check(name, None, [])
     }
 
     #[inline]
