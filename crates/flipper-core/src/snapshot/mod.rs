@@ -57,7 +57,7 @@ pub struct Snapshot {
 /// around it nor somebody else's data.
 #[repr(align(128))]
 struct Shared {
-    /// Of the current state. It changes after the state has.
+    /// Of the current state. It changes with the state, under its lock.
     generation: AtomicU64,
     slot: Slot,
     seed: Seed,
@@ -157,8 +157,12 @@ impl Snapshot {
         if let Some(after) = edit.finish() {
             let generation = after.generation;
             let is_replaced = !Arc::ptr_eq(&before.shards, &after.shards);
-            *lock(&self.shared.current) = after;
+            let mut current = lock(&self.shared.current);
+            *current = after;
+            // Before the lock is given back: whoever takes the new state finds its number too. Else a thread that has
+            // seen the new state could ask a handle, which goes by the number, and get the old answer.
             self.shared.generation.store(generation, Ordering::Release);
+            drop(current);
             retired.extend(is_replaced.then_some(before.shards));
         }
         retired.retain(|shards| Arc::strong_count(shards) > 1);
