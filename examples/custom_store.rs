@@ -126,6 +126,6 @@ mod tests {
         Subject::new(|| async { Table::default() })
             .with_sibling(|table| async { table })
             .with_plant(|table, name, bytes| async move { spoil(&table, name, bytes) }),
-        absent = 11
+        absent = 12
     );
 }

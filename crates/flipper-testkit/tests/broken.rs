@@ -5,12 +5,13 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use flipper_core::{
     BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page, Peek,
-    Result, Store, Timestamp, Version, Versioned,
+    Result, Snapshot, Store, Timestamp, Version, Versioned,
 };
 use flipper_memory::MemoryStore;
 use flipper_testkit::{Subject, conformance};
@@ -48,6 +49,10 @@ enum Defect {
     PeeksStale,
     PeeksTwice,
     LiveWhileAway,
+    SnapshotLags,
+    SnapshotKeepsDeleted,
+    SnapshotChanges,
+    SnapshotIsNotStated,
     CloseLeavesWatches,
 }
 
@@ -57,11 +62,23 @@ struct Broken {
     defect: Defect,
     first_reads: Mutex<HashMap<String, Option<Versioned<Flag>>>>,
     peeked: Mutex<HashMap<String, Flag>>,
+    /// A snapshot beside that of the store.
+    mirror: Snapshot,
+    snapshots: AtomicUsize,
 }
 
 impl Broken {
     fn new(defect: Defect) -> Self {
-        Self { inner: MemoryStore::new(), defect, first_reads: Mutex::default(), peeked: Mutex::default() }
+        let (first_reads, peeked, mirror) =
+            (Mutex::default(), Mutex::default(), Snapshot::new(Freshness::Live));
+        Self {
+            inner: MemoryStore::new(),
+            defect,
+            first_reads,
+            peeked,
+            mirror,
+            snapshots: AtomicUsize::new(0),
+        }
     }
 
     fn is(&self, defect: Defect) -> bool {
@@ -114,6 +131,7 @@ impl Store for Broken {
         }
         let name = FlagName::new(flag.name())?;
         let current = self.inner.get(name).await?;
+        let before = current.clone();
         let expect = match (self.defect, expect) {
             (Defect::IgnoresMatches, Expect::Matches(_)) if current.is_some() => Expect::Any,
             (Defect::ResurrectsDeleted, Expect::Matches(_)) if current.is_none() => Expect::Any,
@@ -130,6 +148,9 @@ impl Store for Broken {
             (_, expect) => expect,
         };
         let version = self.inner.put(&flag, expect).await?;
+        let written = Some(Versioned { value: flag.clone(), version: version.clone() });
+        let mirrored = if self.is(Defect::SnapshotLags) { before } else { written };
+        self.mirror.edit(|edit| mirrored.map(|found| edit.put(found)));
         if self.is(Defect::PeeksStale) {
             self.peeked.lock().unwrap().entry(flag.name().to_owned()).or_insert(flag);
         } else if self.is(Defect::LiveWhileAway) {
@@ -143,6 +164,9 @@ impl Store for Broken {
     }
 
     async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
+        if !self.is(Defect::SnapshotKeepsDeleted) {
+            self.mirror.edit(|edit| edit.remove(name.as_str()));
+        }
         match (self.defect, expect) {
             (Defect::DropsDeletes, _) => return Ok(self.inner.get(name).await?.is_some()),
             (Defect::DeletesAnyVersion, Expect::Matches(_)) | (Defect::DeletesOnAbsent, Expect::Absent) => {
@@ -193,7 +217,7 @@ impl Store for Broken {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::FULL
+        Capabilities::FULL.with_local_reads(!self.is(Defect::SnapshotIsNotStated))
     }
 
     fn watch(&self) -> Option<BoxStream<'static, Change>> {
@@ -202,6 +226,17 @@ impl Store for Broken {
             return None;
         }
         Some(Box::pin(BadWatch { inner, defect: self.defect, seen: 0, old: HashMap::new(), echo: None }))
+    }
+
+    fn snapshot(&self) -> Option<&Snapshot> {
+        match self.defect {
+            Defect::SnapshotLags | Defect::SnapshotKeepsDeleted => Some(&self.mirror),
+            Defect::SnapshotChanges if self.snapshots.fetch_add(1, Ordering::SeqCst) % 2 == 1 => {
+                Some(&self.mirror)
+            }
+            Defect::SnapshotChanges | Defect::SnapshotIsNotStated => self.inner.snapshot(),
+            _ => None,
+        }
     }
 
     fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
@@ -348,6 +383,10 @@ caught! {
     OverflowsInSilence by a_slow_watcher_is_told_to_load_again;
     PeeksStale by local_reads_agree_with_the_source;
     PeeksTwice by a_peek_is_seen_once;
+    SnapshotLags by a_snapshot_agrees_with_the_source;
+    SnapshotKeepsDeleted by a_snapshot_agrees_with_the_source;
+    SnapshotChanges by a_snapshot_agrees_with_the_source;
+    SnapshotIsNotStated by a_snapshot_agrees_with_the_source;
     LiveWhileAway by answers_say_how_old_they_are;
     CloseLeavesWatches by closing_ends_watches_and_can_be_repeated;
 }

@@ -27,5 +27,5 @@ store_conformance!(shared, subject(Arc::new), absent = 3);
 
 store_conformance!(recording, subject(RecordingStore::new), absent = 3);
 
-// Faults are met by asking, so there are no local reads.
-store_conformance!(without_faults, subject(FaultStore::new), absent = 4);
+// Faults are met by asking, so there are no local reads and no snapshot.
+store_conformance!(without_faults, subject(FaultStore::new), absent = 5);

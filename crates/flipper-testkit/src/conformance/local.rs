@@ -1,4 +1,8 @@
-use flipper_core::{Context, Expect, FeatureFlagClient, Freshness, Peek, Store};
+use std::sync::Arc;
+
+use flipper_core::{
+    Context, Expect, FeatureFlagClient, Freshness, LocalClient, LocalFlag, Peek, Snapshot, Store,
+};
 
 use super::{Outcome, flag, name, put, stored};
 use crate::Subject;
@@ -32,6 +36,61 @@ pub async fn local_reads_agree_with_the_source<S: Store>(subject: &Subject<S>) -
     assert!(store.delete(name("X"), Expect::Any).await.unwrap());
     assert_eq!(peek(&*store, "X"), Some(None));
     Outcome::Proven
+}
+
+/// The snapshot of a store is the same one every time, and has what the source of truth has, at once after each write of
+/// the store's own: for checks by name and by handle.
+pub async fn a_snapshot_agrees_with_the_source<S: Store>(subject: &Subject<S>) -> Outcome {
+    let store = subject.store().await;
+    let Some(snapshot) = store.snapshot().cloned() else {
+        put(&*store, &flag("X", 1)).await;
+        assert!(store.snapshot().is_none(), "there is always a snapshot, or never");
+        return Outcome::Absent("a snapshot");
+    };
+    assert!(store.capabilities().local_reads, "a store with a snapshot has local reads");
+    let client = FeatureFlagClient::new(store.clone());
+    let local = client.local().expect("the store has a snapshot");
+    // Made before there is a flag, as programs do.
+    let handle = local.flag("X");
+    agrees(&*store, &snapshot, &local, &handle).await;
+    for number in 1..5 {
+        put(&*store, &flag("X", number)).await;
+        agrees(&*store, &snapshot, &local, &handle).await;
+        put(&*store, &flag("Y", number)).await;
+        agrees(&*store, &snapshot, &local, &handle).await;
+    }
+    for _ in 0..2 {
+        assert!(store.delete(name("X"), Expect::Any).await.unwrap());
+        agrees(&*store, &snapshot, &local, &handle).await;
+        client.create("X").await.unwrap();
+        agrees(&*store, &snapshot, &local, &handle).await;
+        client.enable("X").await.unwrap();
+        agrees(&*store, &snapshot, &local, &handle).await;
+    }
+    client.destroy("X").await.unwrap();
+    agrees(&*store, &snapshot, &local, &handle).await;
+    assert_eq!(snapshot.len(), 1, "Y is left");
+    Outcome::Proven
+}
+
+/// Whether the flag of a handle is in a snapshot what it is in the store, for whoever asks.
+async fn agrees(store: &dyn Store, snapshot: &Snapshot, local: &LocalClient, handle: &LocalFlag) {
+    let of = handle.name();
+    let (found, now) = (snapshot.get(of), store.snapshot().expect("a snapshot, as before").get(of));
+    let is_same = match (&found, &now) {
+        (Some(found), Some(now)) => Arc::ptr_eq(found, now),
+        (None, None) => true,
+        _ => false,
+    };
+    assert!(is_same, "another snapshot than before: {now:?} is not the record {found:?}");
+    let source = store.get(name(of)).await.unwrap();
+    assert_eq!(found.as_deref(), source.as_ref(), "the snapshot has what there is");
+    for default in [false, true] {
+        let expected = source.as_ref().map_or(default, |found| found.value.is_switched_on());
+        assert_eq!(local.is_enabled_or(of, &Context::EMPTY, default), expected, "by name");
+        assert_eq!(handle.is_enabled_or(&Context::EMPTY, default), expected, "by handle");
+    }
+    assert_eq!(local.evaluate(of, &Context::EMPTY, false).freshness, Freshness::Live);
 }
 
 /// A peek answers exactly once, whatever it is asked; one that cannot tell says so.
