@@ -3,6 +3,7 @@
 
 mod client;
 mod fuzz;
+mod local;
 mod peer;
 mod seed;
 mod vectors;
