@@ -217,15 +217,14 @@ fn dropped_clients_free_their_flags_although_another_thread_has_checked_them() {
             mine.send(()).unwrap();
         }
     });
-    let records: Vec<Weak<_>> = (0..100)
-        .map(|_| {
-            let snapshot = live();
-            put_one(&snapshot, 1);
-            clients.send(local_of(&snapshot)).unwrap();
-            back.recv().unwrap();
-            watch(&snapshot, "F0")
-        })
-        .collect();
+    // All at once, so that each has a slot of its own.
+    let locals: Vec<_> = (0..100).map(|_| a_client_of_f0()).collect();
+    for local in &locals {
+        clients.send(local.clone()).unwrap();
+        back.recv().unwrap();
+    }
+    let records: Vec<Weak<_>> = locals.iter().map(|local| watch(local.snapshot(), "F0")).collect();
+    drop(locals);
     // At the latest, the other thread lets go when it first sees something new.
     clients.send(a_client_of_f0()).unwrap();
     back.recv().unwrap();
