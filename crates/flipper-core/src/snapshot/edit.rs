@@ -63,12 +63,12 @@ impl<'s> SnapshotEdit<'s> {
     pub fn replace_all<R: Into<Arc<Versioned<Flag>>>>(&mut self, records: impl IntoIterator<Item = R>) {
         let records = records.into_iter().map(R::into);
         let mut directory = Directory::with_capacity(self.seed, records.size_hint().0);
-        self.len = 0;
+        let mut len = 0;
         for record in records {
             let (record, _) = merge(self.get(record.value.name()), record);
-            self.len += usize::from(directory.put(record));
+            len += usize::from(directory.put(record));
         }
-        self.directory = Some(directory);
+        (self.directory, self.len) = (Some(directory), len);
     }
 
     /// Says how old the flags are.

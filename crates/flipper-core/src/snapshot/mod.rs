@@ -27,8 +27,9 @@ use crate::{Flag, Freshness, Peek, Versioned};
 ///
 /// # Cost
 ///
-/// * A check is one load of a number that only writers change, and one lookup. It never allocates, frees or waits, with
-///   one exception: the first check that a thread makes after a write takes a lock for the time of copying a pointer.
+/// * A check is one load of a number that only writers change, and one lookup. It never allocates, frees or waits. The first
+///   check that a thread makes after a write takes a lock, for the time of copying a pointer; then it also makes room for
+///   a snapshot that it has never asked, and lets go of what dropped snapshots have left with it.
 /// * A write copies the part of at most 448 flags that it is about. Writes wait for one another, never for readers.
 /// * A check sees every write that had returned before it began, on whatever thread.
 ///

@@ -84,16 +84,14 @@ impl Slot {
         if AT_EXIT.try_with(|_| ()).is_err() {
             return;
         }
-        // What is let go of is dropped after the borrow: it may be large.
-        let old = SEEN.with(|seen| {
-            let mut seen = seen.try_borrow_mut().ok()?;
+        SEEN.with(|seen| {
+            let Ok(mut seen) = seen.try_borrow_mut() else { return };
             if seen.entries.len() <= self.0 {
                 seen.entries.resize_with(self.0 + 1, Entry::default);
             }
-            let old = std::mem::replace(&mut seen.entries[self.0], Entry { state, owner });
-            Some((old, seen.sweep()))
+            seen.entries[self.0] = Entry { state, owner };
+            seen.sweep();
         });
-        drop(old);
     }
 }
 
@@ -105,14 +103,13 @@ impl Drop for Slot {
 }
 
 impl Seen {
-    /// Lets go of what dropped snapshots have left here.
-    fn sweep(&mut self) -> Vec<Entry> {
+    /// Lets go of what dropped snapshots have left here, which may be the last that there is of it.
+    fn sweep(&mut self) {
         let dropped = DROPPED.load(Ordering::Acquire);
-        if std::mem::replace(&mut self.swept, dropped) == dropped {
-            return Vec::new();
+        if std::mem::replace(&mut self.swept, dropped) != dropped {
+            let is_dead = |entry: &&mut Entry| entry.state.generation != 0 && entry.owner.strong_count() == 0;
+            self.entries.iter_mut().filter(is_dead).for_each(|entry| *entry = Entry::default());
         }
-        let is_dead = |entry: &&mut Entry| entry.state.generation != 0 && entry.owner.strong_count() == 0;
-        self.entries.iter_mut().filter(is_dead).map(std::mem::take).collect()
     }
 }
 
