@@ -38,8 +38,9 @@ impl<'s> Race<'s> {
         Self::default()
     }
 
-    /// Says that subjects take so many different inputs, one after the other. Each turn then goes through all of them once
-    /// without being timed, so that the subject before leaves nothing in the caches that counts, and at least once more.
+    /// Says that subjects take so many different inputs, one after the other. Each turn then goes through all of them three
+    /// times without being timed, until nothing that the subject before has left in the caches counts, and at least once
+    /// more.
     #[must_use]
     pub fn over(self, inputs: usize) -> Self {
         Self { inputs: inputs as u64, ..self }
@@ -68,7 +69,7 @@ impl<'s> Race<'s> {
         for round in 0..self::rounds() {
             for ((subject, times), rounds) in self.subjects.iter_mut().zip(&times).zip(&mut rounds) {
                 let mut turn = || {
-                    (subject.run)(self.inputs);
+                    (subject.run)(self.inputs * 3);
                     let start = Instant::now();
                     (subject.run)(*times);
                     rounds.push(start.elapsed().as_secs_f64() * 1e9 / *times as f64);

@@ -6,7 +6,7 @@ use super::steps::{Operand, Step, Test, name_of};
 use super::{Evaluator, hash};
 use crate::context::is_same;
 use crate::percentage::Ramp;
-use crate::{Attribute, Context, Flag, Operator, Timestamp};
+use crate::{Attribute, Context, Flag, Operator, Semantics, Timestamp};
 
 impl Evaluator<'_> {
     /// Returns whether an enabled flag is on, under documented semantics: the value of [`decide`](Self::decide), without
@@ -45,17 +45,9 @@ impl Evaluator<'_> {
                 [Step::Share(share), ..] => return Some(self.draws(*share)),
                 [Step::Ramp { initial, slope, start_micros }, Step::RampEnd(last), ..] => {
                     let elapsed = self.clock.now().secs_since(Timestamp::from_micros(*start_micros));
-                    let share = Ramp::on_the_way((*initial, *last), *slope, elapsed);
-                    return Some(self.draws(share));
+                    return Some(self.draws(Ramp::on_the_way((*initial, *last), *slope, elapsed)));
                 }
-                [Step::Hash(buckets), keys @ ..] => {
-                    let keys = keys.iter().filter_map(|step| match step {
-                        Step::Key(key) => Some((name_of(key), key.as_bytes())),
-                        _ => None,
-                    });
-                    let bucket = hash::bucket_of(keys, context, self.semantics).ok()?;
-                    return Some(bucket < *buckets);
-                }
+                [Step::Hash(buckets), keys @ ..] => return is_in(*buckets, keys, context),
                 _ => return self.decide(flag, context).value,
             }
         }
@@ -66,6 +58,17 @@ impl Evaluator<'_> {
     pub(crate) fn draws(&self, share: f64) -> bool {
         share != 0.0 && self.random.draw() <= share
     }
+}
+
+/// Whether the hash of some attributes lets a context in. Apart, as it needs much of the stack.
+#[inline(never)]
+fn is_in(buckets: u8, keys: &[Step], context: Context<'_>) -> Option<bool> {
+    let keys = keys.iter().filter_map(|step| match step {
+        Step::Key(key) => Some((name_of(key), key.as_bytes())),
+        _ => None,
+    });
+    let bucket = hash::bucket_of(keys, context, Semantics::Documented).ok()?;
+    Some(bucket < buckets)
 }
 
 /// The last attribute of a name.
