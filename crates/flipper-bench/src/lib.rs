@@ -24,6 +24,8 @@ pub fn rounds() -> usize {
 pub struct Race<'s> {
     subjects: Vec<Subject<'s>>,
     inputs: u64,
+    /// How many times as many rounds as usual, less one.
+    more: usize,
 }
 
 struct Subject<'s> {
@@ -46,6 +48,12 @@ impl<'s> Race<'s> {
         Self { inputs: inputs as u64, ..self }
     }
 
+    /// Runs so many times as many rounds.
+    #[must_use]
+    pub fn more_rounds(self, times: usize) -> Self {
+        Self { more: times.saturating_sub(1), ..self }
+    }
+
     /// Adds a subject. What it returns is kept from being optimised away: let it be a number or a thin pointer.
     #[must_use]
     pub fn subject<T>(mut self, name: &'s str, mut once: impl FnMut() -> T + 's) -> Self {
@@ -66,7 +74,7 @@ impl<'s> Race<'s> {
             .map(|subject| times_per_turn(&mut subject.run).max(self.inputs))
             .collect();
         let mut rounds = vec![Vec::new(); self.subjects.len()];
-        for round in 0..self::rounds() {
+        for round in 0..self::rounds() * (self.more + 1) {
             for ((subject, times), rounds) in self.subjects.iter_mut().zip(&times).zip(&mut rounds) {
                 let mut turn = || {
                     (subject.run)(self.inputs * 3);
