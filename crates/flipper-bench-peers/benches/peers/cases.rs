@@ -1,15 +1,15 @@
 //! What is asked, and the races. Before each race, every engine has to give the expected answers.
 
-use flipper_bench::{Bars, Race};
+use flipper_bench::{Bars, Race, Shuffled};
 
 use crate::engine::{Engine, Rule};
 use crate::engines::Engines;
-use crate::inputs::{Shuffled, Visit, Visits, is_on};
-use crate::{inputs, launchdarkly, ours, unleash};
+use crate::inputs::{Visit, Visits, is_on};
+use crate::{launchdarkly, ours, unleash};
 
 /// Runs all races with so many flags.
 pub fn all(count: usize, bars: &mut Bars) {
-    let names = inputs::names(count);
+    let names = flipper_bench::names(count);
     run::<Plain>(&names, bars);
     run::<Context>(&names, bars);
     run::<OneCondition>(&names, bars);
@@ -40,7 +40,7 @@ fn run<C: Case>(names: &[Box<str>], bars: &mut Bars) {
 
 fn subject<'a, C: Case, E: Engine>(engine: &'a E, asked: &'a [Box<str>]) -> impl FnMut() -> bool + 'a {
     let (mut order, mut visits) = (Shuffled::new(asked), Visits::new());
-    move || C::ask(engine, order.next(), &mut visits)
+    move || C::ask(engine, order.pick(), &mut visits)
 }
 
 trait Case {

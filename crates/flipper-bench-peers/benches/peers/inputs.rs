@@ -1,36 +1,10 @@
-//! Names and contexts, the same for all engines.
+//! Contexts, the same for all engines.
 
 use std::hint::black_box;
-
-/// The names of so many flags: 16 to 26 bytes, as teams name them.
-pub fn names(count: usize) -> Vec<Box<str>> {
-    let teams = ["checkout", "search", "growth", "payments", "ios"];
-    (0..count).map(|at| format!("{}.new-flow.{at}", teams[at % teams.len()]).into()).collect()
-}
 
 /// Whether a flag without rules is switched on: every other one, which in random order nothing can predict.
 pub fn is_on(at: usize) -> bool {
     at.is_multiple_of(2)
-}
-
-/// Names in a random order, the same for each engine, to be gone through over and over.
-pub struct Shuffled<'n> {
-    names: Vec<&'n Box<str>>,
-    at: usize,
-}
-
-impl<'n> Shuffled<'n> {
-    pub fn new(names: &'n [Box<str>]) -> Self {
-        let mut names: Vec<_> = names.iter().collect();
-        fastrand::Rng::with_seed(7).shuffle(&mut names);
-        Self { names, at: 0 }
-    }
-
-    #[inline]
-    pub fn next(&mut self) -> &'n Box<str> {
-        self.at = if self.at + 1 < self.names.len() { self.at + 1 } else { 0 };
-        black_box(self.names[self.at])
-    }
 }
 
 /// What a caller knows, and builds each engine's context of.

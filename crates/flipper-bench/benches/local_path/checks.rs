@@ -4,11 +4,11 @@ use std::pin::pin;
 use std::task::{Context as Task, Poll, Waker};
 use std::time::Duration;
 
-use flipper_bench::{Bars, Race};
+use flipper_bench::{Bars, Race, Shuffled};
 use flipper_core::{Bucketer, Context, FeatureFlagClient, LocalClient, Percentage, Timestamp, ctx};
 use sha1::{Digest, Sha1};
 
-use crate::flags::{self, Floor, Shuffled};
+use crate::flags::{self, Floor};
 
 /// So many names are checked over and over where all flags do not fit into the cache with their rules.
 const HOT: usize = 1_000;
@@ -16,7 +16,7 @@ const HOT: usize = 1_000;
 /// Checks of flags without rules; returns the floor in nanoseconds.
 pub fn plain(count: usize, bars: &mut Bars) -> f64 {
     println!("{count} flags that are on or off");
-    let names = flags::names(count);
+    let names = flipper_bench::names(count);
     let absent: Vec<Box<str>> = names.iter().map(|name| format!("{name}x").into()).collect();
     let (floor, local) = (Floor::new(&names), flags::client(&names, flags::plain));
     let client = local.client().clone();
@@ -32,15 +32,15 @@ pub fn plain(count: usize, bars: &mut Bars) -> f64 {
         .over(count)
         // Where most of the time goes into waiting for memory, which neighbours use as well, quiet rounds are rare.
         .more_rounds(if count > HOT { 3 } else { 1 })
-        .subject("floor: Cache<ArcSwap<HashMap>>, flag read", || read(for_floor.next()))
-        .subject("by name, empty context", || local.is_enabled(for_plain.next(), &Context::EMPTY))
+        .subject("floor: Cache<ArcSwap<HashMap>>, flag read", || read(for_floor.pick()))
+        .subject("by name, empty context", || local.is_enabled(for_plain.pick(), &Context::EMPTY))
         .subject("by name, context of three attributes", || {
             let context = ctx! { user_id: for_context.at(), plan: "gold", is_admin: false };
-            local.is_enabled(for_context.next(), &context)
+            local.is_enabled(for_context.pick(), &context)
         })
         .subject("by handle", || handles.next().unwrap().is_enabled(&Context::EMPTY))
-        .subject("by name, no such flag", || local.is_enabled(for_miss.next(), &Context::EMPTY))
-        .subject("client.is_enabled(..).await", || poll(&client, for_client.next()))
+        .subject("by name, no such flag", || local.is_enabled(for_miss.pick(), &Context::EMPTY))
+        .subject("client.is_enabled(..).await", || poll(&client, for_client.pick()))
         .run();
     let &[floor, plain, context, handle, miss, client] = &ns[..] else { return f64::NAN };
     bars.at_most(&format!("local_path.plain.{count}"), plain / floor, 1.4);
@@ -60,7 +60,7 @@ fn poll(client: &FeatureFlagClient, name: &str) -> bool {
 
 /// Checks of flags with rules.
 pub fn rules(count: usize, floor_of_all: f64, bars: &mut Bars) {
-    let names = flags::names(count);
+    let names = flipper_bench::names(count);
     // Side by side, as the literals of a program are.
     let hot: Vec<_> = fastrand::Rng::with_seed(8).choose_multiple(names.iter().cloned(), count.min(HOT));
     println!("{count} flags with rules, {} of them checked", hot.len());
@@ -85,13 +85,13 @@ pub fn rules(count: usize, floor_of_all: f64, bars: &mut Bars) {
     let with_one = |local: &LocalClient, name: &str| local.is_enabled(name, &ctx! { plan: "gold" });
     let ns = Race::new()
         .over(hot.len())
-        .subject("floor", || read(for_floor.next()))
-        .subject("one condition", || with_one(&one, for_one.next()))
+        .subject("floor", || read(for_floor.pick()))
+        .subject("one condition", || with_one(&one, for_one.pick()))
         .subject("one condition, by handle", || handles.next().unwrap().is_enabled(&ctx! { plan: "gold" }))
         .subject("five conditions", || {
             let context =
                 ctx! { plan: "gold", age: 20, location: "land", horse_type: "Mare", is_admin: true };
-            five.is_enabled(for_five.next(), &context)
+            five.is_enabled(for_five.pick(), &context)
         })
         .subject("Sha1::digest of the text that is hashed", || {
             digits[19] = b'0' + digits[19].wrapping_add(1) % 10;
@@ -99,10 +99,10 @@ pub fn rules(count: usize, floor_of_all: f64, bars: &mut Bars) {
         })
         .subject("consistent hash on an integer", || {
             id = (id + 1) % 10;
-            hash.is_enabled(for_hash.next(), &ctx! { user_id: 1_000_000 + id })
+            hash.is_enabled(for_hash.pick(), &ctx! { user_id: 1_000_000 + id })
         })
-        .subject("percentage", || percentage.is_enabled(for_percentage.next(), &Context::EMPTY))
-        .subject("linear ramp", || ramp.is_enabled(for_ramp.next(), &Context::EMPTY))
+        .subject("percentage", || percentage.is_enabled(for_percentage.pick(), &Context::EMPTY))
+        .subject("linear ramp", || ramp.is_enabled(for_ramp.pick(), &Context::EMPTY))
         .run();
     let &[floor, one, by_handle, five, sha1, hash, percentage, ramp] = &ns[..] else { return };
     println!("  (floor over all names: {floor_of_all:.1} ns)");

@@ -12,39 +12,6 @@ use flipper_memory::MemoryStore;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-/// The names of so many flags: 16 to 26 bytes, as teams name them.
-pub fn names(count: usize) -> Vec<Box<str>> {
-    let teams = ["checkout", "search", "growth", "payments", "ios"];
-    (0..count).map(|at| format!("{}.new-flow.{at}", teams[at % teams.len()]).into()).collect()
-}
-
-/// Places of a list in a random order, to be gone through over and over.
-pub struct Shuffled<'n> {
-    names: Vec<&'n Box<str>>,
-    at: usize,
-}
-
-impl<'n> Shuffled<'n> {
-    pub fn new(names: &'n [Box<str>]) -> Self {
-        let mut names: Vec<_> = names.iter().collect();
-        fastrand::Rng::with_seed(7).shuffle(&mut names);
-        Self { names, at: 0 }
-    }
-
-    /// How many names have passed.
-    #[inline]
-    pub fn at(&self) -> usize {
-        self.at
-    }
-
-    /// A thin pointer, which can be kept from the optimiser without a detour over memory.
-    #[inline]
-    pub fn next(&mut self) -> &'n Box<str> {
-        self.at = if self.at + 1 < self.names.len() { self.at + 1 } else { 0 };
-        std::hint::black_box(self.names[self.at])
-    }
-}
-
 /// A flag that is off for every other name, at random.
 pub fn plain(name: &str) -> Flag {
     let mut flag = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(1_700_000_000));

@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flipper_bench::{Bars, rounds};
+use flipper_bench::{Bars, Shuffled, rounds};
 use flipper_core::{Context, LocalClient};
 
-use crate::flags::{self, Shuffled};
+use crate::flags;
 
 const CHECKS: usize = 500_000;
 
 pub fn under_writes(bars: &mut Bars) {
     println!("one check, timed by itself, while another thread writes 1,000 flags per second, 1,000 flags");
-    let names = flags::names(1_000);
+    let names = flipper_bench::names(1_000);
     let local = flags::client(&names, flags::plain);
     let is_over = AtomicBool::new(false);
     let nanos = thread::scope(|scope| {
@@ -44,7 +44,7 @@ pub fn under_writes(bars: &mut Bars) {
 fn round(local: &LocalClient, order: &mut Shuffled<'_>) -> [f64; 3] {
     let once = |_| {
         let start = Instant::now();
-        std::hint::black_box(local.is_enabled(order.next(), &Context::EMPTY));
+        std::hint::black_box(local.is_enabled(order.pick(), &Context::EMPTY));
         start.elapsed().as_nanos() as u64
     };
     let mut nanos: Vec<u64> = (0..CHECKS).map(once).collect();

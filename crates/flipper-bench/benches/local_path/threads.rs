@@ -4,24 +4,24 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use flipper_bench::{Bars, rounds};
+use flipper_bench::{Bars, Shuffled, rounds};
 use flipper_core::Context;
 
-use crate::flags::{self, Floor, Shuffled};
+use crate::flags::{self, Floor};
 
 const CHECKS: u32 = 200_000;
 
 pub fn two_against_one(bars: &mut Bars) {
     println!("checks per second of two threads against one, 1,000 flags");
-    let names = flags::names(1_000);
+    let names = flipper_bench::names(1_000);
     let (floor, local) = (Floor::new(&names), flags::client(&names, flags::plain));
     let floor = || {
         let (mut read, mut order) = (floor.reader(), Shuffled::new(&names));
-        move || read(order.next())
+        move || read(order.pick())
     };
     let plain = || {
         let (local, mut order) = (&local, Shuffled::new(&names));
-        move || local.is_enabled(order.next(), &Context::EMPTY)
+        move || local.is_enabled(order.pick(), &Context::EMPTY)
     };
     let mut gains = [Vec::new(), Vec::new()];
     for _ in 0..rounds() {

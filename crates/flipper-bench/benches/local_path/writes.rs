@@ -8,7 +8,7 @@ use flipper_core::{Flag, FlagName, Freshness, Snapshot};
 use crate::flags;
 
 pub fn memory(bars: &mut Bars) {
-    let names = flags::names(100_000);
+    let names = flipper_bench::names(100_000);
     let mut snapshot = None;
     let counted = allocation_counter::measure(|| {
         snapshot = Some(flags::snapshot(&names, flags::plain));
@@ -24,7 +24,7 @@ pub fn memory(bars: &mut Bars) {
 
 pub fn latency(bars: &mut Bars) {
     println!("one write among 100,000 flags");
-    let names = flags::names(120_000);
+    let names = flipper_bench::names(120_000);
     let snapshot = flags::snapshot(&names[..100_000], flags::plain);
     for (what, range) in [("edit", 0..20_000), ("create", 100_000..120_000)] {
         let p99 = names[range].iter().map(|name| write(&snapshot, name)).collect::<Micros>().print(what);
@@ -34,7 +34,7 @@ pub fn latency(bars: &mut Bars) {
 
 pub fn growth(bars: &mut Bars) {
     println!("120,000 flags, created one by one");
-    let names = flags::names(120_000);
+    let names = flipper_bench::names(120_000);
     // Whoever else runs on this machine can hold up any write: the best of some rounds is the writes' own.
     let slowest = (0..rounds().div_ceil(10)).map(|_| {
         let snapshot = Snapshot::new(Freshness::Live);
@@ -48,7 +48,7 @@ pub fn growth(bars: &mut Bars) {
 
 pub fn load(bars: &mut Bars) {
     println!("100,000 flags, loaded from their bytes");
-    let names = flags::names(100_000);
+    let names = flipper_bench::names(100_000);
     let stored: Vec<_> = names.iter().map(|name| flags::plain(name).as_json().to_owned()).collect();
     let read = |at: usize| Flag::read(FlagName::new(&names[at]).unwrap(), stored[at].as_bytes()).unwrap();
     let ns = Race::new()

@@ -102,7 +102,8 @@ impl LocalClient {
         &self.client
     }
 
-    /// Returns the flags that are checked.
+    /// Returns the flags that are checked. They are the store's: nobody else may edit them, or they are no longer what
+    /// the store has.
     #[inline]
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
