@@ -119,8 +119,9 @@ impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
 
 /// Reads the system's clock. The default.
 ///
-/// On Linux and Android this is the time of the kernel's last tick, at most 10 ms ago. To read the clock more exactly
-/// takes longer than all the rest of a check, and a ramp does not move in so little time.
+/// On Linux and Android this is the time of the kernel's last tick, usually at most 10 ms ago, so it may be before a
+/// [`Timestamp::now`] that was read earlier. To read the clock exactly takes longer than all the rest of a check, and a ramp
+/// does not move in so little time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -149,11 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn the_default_clock_is_at_most_a_tick_behind() {
+    fn the_default_clock_is_hardly_behind() {
         for _ in 0..100 {
             let (before, read, after) = (Timestamp::now(), SystemClock.now(), Timestamp::now());
             assert!(read <= after, "{read:?} is after {after:?}");
-            assert!(read + Duration::from_millis(11) >= before, "{read:?} is long before {before:?}");
+            assert!(read + Duration::from_secs(1) >= before, "{read:?} is long before {before:?}");
         }
     }
 

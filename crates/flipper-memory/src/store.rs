@@ -121,8 +121,14 @@ impl Store for MemoryStore {
         state.version += 1;
         let version = Version::from_u64(state.version);
         let record = Arc::new(Versioned { value: flag.clone(), version: version.clone() });
-        self.snapshot.edit(|edit| edit.put(Arc::clone(&record)));
-        state.flags.replace(ByName(record));
+        let kept = self.snapshot.edit(|edit| {
+            edit.put(record);
+            // It shares the bytes of the one before, if they are the same.
+            edit.get(flag.name()).cloned()
+        });
+        if let Some(kept) = kept {
+            state.flags.replace(ByName(kept));
+        }
         let wakers = state.watchers.tell(&Told::Put(flag, &version));
         drop(state);
         wakers.wake();

@@ -64,8 +64,21 @@ fn flags_and_contexts_of_every_kind_are_answered_as_by_an_evaluator() {
     }
 }
 
-const NAMES: [&str; 7] = ["id", "plan", "float", "json", "self", "randomizer", "other"];
-const TEXTS: [&str; 4] = ["gold", "silver", "", "é"];
+// Some around the lengths up to which names are kept in place, and one that a record escapes.
+const NAMES: [&str; 11] = [
+    "id",
+    "plan",
+    "float",
+    "json",
+    "self",
+    "randomizer",
+    "thirteen_long",
+    "fourteen_long_",
+    "twenty_two_chars_long_",
+    "thirty_characters_long_is_this",
+    "a\"b",
+];
+const TEXTS: [&str; 6] = ["gold", "silver", "", "é", "fourteen long.", "fifteen is long"];
 
 fn any_attribute(random: &mut fastrand::Rng) -> Attribute<'static> {
     match random.u8(..6) {

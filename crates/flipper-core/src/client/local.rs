@@ -69,7 +69,7 @@ impl LocalClient {
     }
 
     /// Returns whether a flag is on for a context, or `default` if there is no such flag, or if the answer depends on
-    /// what this version does not know.
+    /// what this version does not know. There is no flag of an illegal name.
     ///
     /// While the store cannot be reached, the last known state answers. If the store has never been reached, the answer
     /// is `default`, a warning is logged (target `flipper::checks`), and

@@ -110,6 +110,13 @@ impl LocalFlag {
     }
 }
 
+impl Clone for LocalFlag {
+    fn clone(&self) -> Self {
+        let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
+        Self { client: self.client.clone(), name: self.name.clone(), hash: self.hash, seen }
+    }
+}
+
 impl fmt::Debug for LocalFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalFlag").field("name", &self.name).finish_non_exhaustive()

@@ -163,7 +163,7 @@ pub struct Object {
 #[derive(Clone)]
 struct Index(Vec<u32>);
 
-const _: () = assert!(size_of::<Value>() == 32);
+const _: () = assert!(size_of::<Value>() <= 32);
 
 /// From how many members on an object has an index.
 const INDEX_FROM: usize = 24;

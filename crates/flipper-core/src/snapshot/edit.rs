@@ -59,16 +59,19 @@ impl<'s> SnapshotEdit<'s> {
 
     /// Puts these flags in the place of all that there are. Of two of one name, the last one counts.
     ///
-    /// What is equal is kept, as by [`put`](Self::put): to load everything again takes no memory for what has not changed.
+    /// What is equal is kept, as by [`put`](Self::put). If everything is, versions too, nothing has changed.
     pub fn replace_all<R: Into<Arc<Versioned<Flag>>>>(&mut self, records: impl IntoIterator<Item = R>) {
         let records = records.into_iter().map(R::into);
         let mut directory = Directory::with_capacity(self.seed, records.size_hint().0);
-        let mut len = 0;
+        let (mut len, mut is_same) = (0, true);
         for record in records {
-            let (record, _) = merge(self.get(record.value.name()), record);
+            let (record, kept) = merge(self.get(record.value.name()), record);
+            is_same &= kept == Kept::All;
             len += usize::from(directory.put(record));
         }
-        (self.directory, self.len) = (Some(directory), len);
+        if !is_same || len != self.len {
+            (self.directory, self.len) = (Some(directory), len);
+        }
     }
 
     /// Says how old the flags are.

@@ -30,7 +30,10 @@ use crate::{Flag, Freshness, Peek, Versioned};
 /// * A check is one load of a number that only writers change, and one lookup. It never allocates, frees or waits. The first
 ///   check that a thread makes after a write takes a lock, for the time of copying a pointer; then it also makes room for
 ///   a snapshot that it has never asked, and lets go of what dropped snapshots have left with it.
-/// * A write copies the part of at most 448 flags that it is about. Writes wait for one another, never for readers.
+/// * A write copies the part of at most 448 flags that it is about. Writes wait for one another, never for readers. What a write
+///   replaces is freed by a later one, or by [`release_thread`], once no thread keeps it.
+/// * A snapshot that a thread asks only within checks of another, as a [`Clock`](crate::Clock) may, takes the lock each time
+///   after it was written to.
 /// * A check sees every write that had returned before it began, on whatever thread.
 ///
 /// Each thread that checks keeps the state that it saw last: see [`release_thread`].
@@ -86,6 +89,15 @@ fn next_generation() -> u64 {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these locks is replaced as a whole: a panic cannot leave half of it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Frees the states that no thread has any more, unless somebody is writing, who will do it.
+    fn free_retired(&self) {
+        if let Ok(mut retired) = self.retired.try_lock() {
+            retired.retain(|shards| Arc::strong_count(shards) > 1);
+        }
+    }
 }
 
 impl Snapshot {
@@ -148,8 +160,10 @@ impl Snapshot {
 
     /// Changes flags. Checks see all of the changes at once, when this returns, or none.
     ///
-    /// Edits wait for one another. An edit within an edit of the same snapshot would wait for itself; reads within an
-    /// edit see the state before it. If `change` panics, nothing has changed.
+    /// This is for the store that the snapshot belongs to: what anybody else puts here is not what the store has.
+    ///
+    /// Edits wait for one another. An edit within an edit of the same snapshot would wait for itself, and so may a call
+    /// of the store; reads within an edit see the state before it. If `change` panics, nothing has changed.
     pub fn edit<T>(&self, change: impl FnOnce(&mut SnapshotEdit<'_>) -> T) -> T {
         let mut retired = lock(&self.shared.retired);
         let before = self.current();

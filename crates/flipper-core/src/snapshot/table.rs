@@ -5,7 +5,7 @@
 //! (R. Fagin et al., "Extendible hashing", ACM TODS 4(3), 1979, <https://doi.org/10.1145/320083.320092>). As long as
 //! all flags fit into one shard, there is one.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -19,7 +19,7 @@ use crate::{Flag, Versioned};
 pub(super) const FULL: usize = 448;
 
 /// How often a shard can split. Beyond, it grows: names whose hashes agree in so many bits are no accident.
-const DEEPEST: u32 = 24;
+const DEEPEST: u32 = 16;
 
 /// Where the bits of a hash begin that choose the shard. Those below choose a slot within the shard, and the seven
 /// highest are kept beside the slot.
@@ -32,13 +32,15 @@ pub(super) struct Shard {
     buckets: HashTable<Bucket>,
 }
 
-/// Chooses a hash function: one of its own for each snapshot, so that nobody who names flags can make them collide.
+/// Chooses a hash function: one of its own for each snapshot, so that names that collide in one do not in another. Whoever
+/// makes them collide all the same gets a long search, and a directory of limited size.
 #[derive(Clone, Copy)]
 pub(super) struct Seed(u64);
 
 impl Seed {
     pub(super) fn random() -> Self {
-        Self(fastrand::u64(..))
+        // Not from the thread's generator, which an application may have seeded.
+        Self(RandomState::new().hash_one(0))
     }
 
     /// Hashes a name by one write, which is what `str` does not.
@@ -209,4 +211,48 @@ impl Directory {
 /// All places in a directory of the shard that a hash leads to.
 fn places(shards: &mut [Arc<Shard>], hash: u64, depth: u32) -> impl Iterator<Item = &mut Arc<Shard>> {
     shards.iter_mut().skip(place(hash, 1 << depth)).step_by(1 << depth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FlagName, Timestamp, Version};
+
+    fn record(name: &str) -> Arc<Versioned<Flag>> {
+        let value = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(1));
+        Arc::new(Versioned { value, version: Version::from_u64(1) })
+    }
+
+    #[test]
+    fn names_whose_hashes_are_alike_are_told_apart() {
+        let hash = 0x0123_4567_89ab_cdef;
+        let long = "x".repeat(100);
+        let mut shard = Shard::with_capacity(0, 4);
+        for name in ["a", "b", &long] {
+            shard.buckets.insert_unique(hash, Bucket::new(record(name), hash), |_| hash);
+        }
+        let shards = [Arc::new(shard)];
+        for name in ["a", "b", &long] {
+            assert_eq!(find(&shards, hash, name).map(Bucket::name), Some(name.as_bytes()));
+        }
+        for absent in ["c", "", &long[1..]] {
+            assert!(find(&shards, hash, absent).is_none());
+        }
+    }
+
+    #[test]
+    fn a_directory_holds_each_flag_once_whatever_was_split() {
+        let mut directory = Directory::with_capacity(Seed::random(), 0);
+        let names: Vec<_> = (0..5_000).map(|at| format!("flag {at}")).collect();
+        for name in &names {
+            assert!(directory.put(record(name)));
+            assert!(!directory.put(record(name)));
+        }
+        assert_eq!(buckets(&directory.shards).count(), names.len());
+        assert!(directory.shards.len().is_power_of_two() && directory.shards.len() >= 16);
+        for name in &names {
+            assert!(directory.find(name).is_some() && directory.remove(name) && !directory.remove(name));
+        }
+        assert_eq!(buckets(&directory.shards).count(), 0);
+    }
 }

@@ -115,10 +115,13 @@ impl Seen {
 
 /// Lets go of all flags that this thread keeps for its next check.
 ///
-/// A thread that has checked a flag keeps the state that it saw last, until it checks again, ends or calls this. So a
-/// thread that sleeps for long can hold memory for flags that have been replaced since; never more than one state of
-/// each [`Snapshot`](super::Snapshot). Call this where the threads of a runtime go to sleep, for example by tokio's
-/// `on_thread_park`. It costs the next check of each snapshot a lock.
+/// A thread that has checked a flag keeps the state that it saw last, until it ends, calls this, or makes its first check
+/// after a write of that [`Snapshot`](super::Snapshot). So a thread that sleeps for long can hold memory for flags that
+/// have been replaced since; never more than one state of each snapshot. Of a snapshot that was dropped, it keeps the
+/// last state until it meets a write of any other.
+///
+/// Call this where the threads of a runtime go to sleep, for example by tokio's `on_thread_park`. It costs the next check of
+/// each snapshot a lock. States that no thread keeps any more are freed here, and by the next write.
 ///
 /// In the middle of a check, as from a [`Clock`](crate::Clock), it does nothing.
 ///
@@ -129,5 +132,10 @@ impl Seen {
 /// ```
 pub fn release_thread() {
     let entries = SEEN.with(|seen| Some(std::mem::take(&mut *seen.try_borrow_mut().ok()?.entries)));
-    drop(entries);
+    for Entry { state, owner } in entries.into_iter().flatten() {
+        drop(state);
+        if let Some(owner) = owner.upgrade() {
+            owner.free_retired();
+        }
+    }
 }
