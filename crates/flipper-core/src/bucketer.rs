@@ -110,7 +110,8 @@ impl ConsistentHash {
         names.sort_unstable();
         names.dedup();
         let keys = names.into_iter().map(|name| {
-            let mut prefix = b", [".to_vec();
+            let mut prefix = Vec::with_capacity(name.as_wtf8().len() + 16);
+            prefix.extend_from_slice(b", [");
             write_text(name.as_wtf8(), &mut prefix);
             prefix.extend_from_slice(b", ");
             Key { name, prefix: Text::from_wtf8(prefix) }

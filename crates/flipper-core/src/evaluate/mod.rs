@@ -195,6 +195,7 @@ impl<'e> Evaluator<'e> {
     /// Returns whether a flag is on for a context. `default` is the answer where this version cannot tell.
     ///
     /// This is the value of [`evaluate`](Self::evaluate), for less.
+    #[inline]
     pub fn is_enabled(&self, flag: &Flag, context: &Context<'_>, default: bool) -> bool {
         let value = match (flag.is_switched_on(), flag.rules()) {
             (false, _) => Some(false),

@@ -14,8 +14,9 @@ impl Evaluator<'_> {
     #[inline(always)]
     pub(crate) fn run(&self, steps: &[Step], flag: &Flag, context: Context<'_>) -> Option<bool> {
         match steps {
-            // The most frequent rule of all, without what a loop over steps takes.
+            // The most frequent rules, without what a loop over steps takes.
             [Step::Test(test)] => self.run_alone(test, flag, context),
+            [Step::Hash(buckets), keys @ ..] => is_in(*buckets, keys, context),
             _ => self.run_all(steps, flag, context),
         }
     }

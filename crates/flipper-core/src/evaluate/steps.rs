@@ -83,13 +83,28 @@ const MOST_ELEMENTS: usize = 64;
 
 /// Compiles conditions and a bucketer.
 pub(super) fn compile(conditions: &[Condition], bucketer: &Bucketer) -> Arc<[Step]> {
-    let mut steps = Vec::new();
-    let mut checks = conditions.iter().flat_map(Condition::checks);
-    if checks.all(|check| push_check(check, &mut steps).is_some()) {
+    let checks = || conditions.iter().flat_map(Condition::checks);
+    // Before anything is made that would be thrown away.
+    if !checks().all(fits) {
+        return [Step::Slow].into();
+    }
+    // Room for what most flags have.
+    let mut steps = Vec::with_capacity(conditions.len() * 2 + 4);
+    if checks().all(|check| push_check(check, &mut steps).is_some()) {
         push_bucketer(bucketer, &mut steps);
         steps.into()
     } else {
         [Step::Slow].into()
+    }
+}
+
+/// Whether a check may become steps, by the type of its operand.
+fn fits(check: &Check) -> bool {
+    let is_list = matches!(check.operator(), Some(Operator::In | Operator::NotIn));
+    match check.operand() {
+        Value::Array(_) => is_list,
+        Value::Bool(_) | Value::Int(_) | Value::String(_) => !is_list,
+        _ => false,
     }
 }
 
@@ -135,23 +150,26 @@ fn push_bucketer(bucketer: &Bucketer, steps: &mut Vec<Step>) {
             }
             Share::Ramp(_) | Share::Unknown(_) => steps.push(Step::Slow),
         },
-        Bucketer::ConsistentHash(hash) => match compile_hash(hash) {
-            Some(hash) => steps.extend(hash),
-            None => steps.push(Step::Slow),
-        },
+        Bucketer::ConsistentHash(hash) => {
+            let before = steps.len();
+            if push_hash(hash, steps).is_none() {
+                steps.truncate(before);
+                steps.push(Step::Slow);
+            }
+        }
         Bucketer::Unknown(_) => steps.push(Step::Slow),
     }
 }
 
-fn compile_hash(hash: &ConsistentHash) -> Option<Vec<Step>> {
+fn push_hash(hash: &ConsistentHash, steps: &mut Vec<Step>) -> Option<()> {
     // Nobody is nobody: that needs no hash, and is rare.
-    let buckets = hash.fixed_buckets.filter(|buckets| *buckets > 0)?;
-    let keys = hash.only_keys()?.iter().map(|Key { name, prefix }| {
+    steps.push(Step::Hash(hash.fixed_buckets.filter(|buckets| *buckets > 0)?));
+    for Key { name, prefix } in hash.only_keys()? {
         let key = Short::new(prefix.as_wtf8())?;
         // The name is part of it, unless it had to be escaped.
-        (name_of(&key) == name.as_wtf8()).then_some(Step::Key(key))
-    });
-    [Some(Step::Hash(buckets))].into_iter().chain(keys).collect()
+        steps.push((name_of(&key) == name.as_wtf8()).then_some(Step::Key(key))?);
+    }
+    Some(())
 }
 
 /// The name in a [`Step::Key`].
