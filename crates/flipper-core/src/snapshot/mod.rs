@@ -30,7 +30,7 @@ use crate::{Flag, Freshness, Peek, Versioned};
 /// * A check is one load of a number that only writers change, and one lookup. It never allocates, frees or waits. The first
 ///   check that a thread makes after a write takes a lock, for the time of copying a pointer; then it also makes room for
 ///   a snapshot that it has never asked, and lets go of what dropped snapshots have left with it.
-/// * A write copies the part of at most 448 flags that it is about. Writes wait for one another, never for readers. What a write
+/// * A write copies the part of at most 224 flags that it is about. Writes wait for one another, never for readers. What a write
 ///   replaces is freed by a later one, or by [`release_thread`], once no thread keeps it.
 /// * A snapshot that a thread asks only within checks of another, as a [`Clock`](crate::Clock) may, takes the lock each time
 ///   after it was written to.

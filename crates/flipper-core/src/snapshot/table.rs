@@ -14,9 +14,9 @@ use hashbrown::HashTable;
 use super::bucket::Bucket;
 use crate::{Flag, Versioned};
 
-/// How many flags a shard holds before it splits: what 512 slots hold without growing. Copying so many takes as long as
-/// copying the directory of 100,000 flags.
-pub(super) const FULL: usize = 448;
+/// How many flags a shard holds before it splits: what 256 slots hold without growing. Copying so many takes as long as
+/// copying the directory of 100,000 flags, and to split them takes two or three times as long.
+pub(super) const FULL: usize = 224;
 
 /// How often a shard can split. Beyond, it grows: names whose hashes agree in so many bits are no accident.
 const DEEPEST: u32 = 16;
