@@ -95,9 +95,13 @@ impl Shared {
     /// Frees the states that no thread has any more, unless somebody is writing, who will do it.
     fn free_retired(&self) {
         if let Ok(mut retired) = self.retired.try_lock() {
-            retired.retain(|shards| Arc::strong_count(shards) > 1);
+            keep_used(&mut retired);
         }
     }
+}
+
+fn keep_used(retired: &mut Vec<Arc<[Arc<Shard>]>>) {
+    retired.retain(|shards| Arc::strong_count(shards) > 1);
 }
 
 impl Snapshot {
@@ -180,7 +184,7 @@ impl Snapshot {
             drop(current);
             retired.extend(is_replaced.then_some(before.shards));
         }
-        retired.retain(|shards| Arc::strong_count(shards) > 1);
+        keep_used(&mut retired);
         result
     }
 

@@ -58,13 +58,10 @@ fn place(hash: u64, shards: usize) -> usize {
 }
 
 /// Looks a flag up in a directory.
-///
-/// The names are compared after the search and not within, which keeps the search small.
 #[inline(always)]
 pub(super) fn find<'t>(shards: &'t [Arc<Shard>], hash: u64, name: &str) -> Option<&'t Bucket> {
     let shard = shards.get(place(hash, shards.len()))?;
-    let found = shard.buckets.find(hash, |bucket| bucket.may_be_of(hash))?;
-    if found.is_of(name) { Some(found) } else { shard.find_among_alike(hash, name) }
+    shard.find(hash, name)
 }
 
 impl Shard {
@@ -73,9 +70,15 @@ impl Shard {
     }
 
     /// Puts in a flag that is not there yet.
-    fn insert(&mut self, bucket: Bucket, seed: Seed) {
-        let hash = seed.hash(bucket.name());
+    fn insert(&mut self, hash: u64, bucket: Bucket, seed: Seed) {
         self.buckets.insert_unique(hash, bucket, |bucket| seed.hash(bucket.name()));
+    }
+
+    /// The names are compared after the search and not within, which keeps the search small.
+    #[inline(always)]
+    fn find(&self, hash: u64, name: &str) -> Option<&Bucket> {
+        let found = self.buckets.find(hash, |bucket| bucket.may_be_of(hash))?;
+        if found.is_of(name) { Some(found) } else { self.find_among_alike(hash, name) }
     }
 
     /// Looks among flags whose hashes are alike.
@@ -128,47 +131,45 @@ impl Directory {
         let name = record.value.name();
         let hash = self.seed.hash(name.as_bytes());
         let mut shard = self.take(hash);
-        let is_new = shard.buckets.find(hash, |known| known.is_of(name)).is_none();
-        if is_new {
-            while shard.buckets.len() >= FULL && shard.depth < DEEPEST {
-                self.split(hash, &shard);
-                shard = self.take(hash);
+        if shard.find(hash, name).is_some() {
+            let bucket = Bucket::new(record, hash);
+            let buckets = &mut Arc::make_mut(&mut shard).buckets;
+            if let Some(known) = buckets.find_mut(hash, |known| known.name() == bucket.name()) {
+                *known = bucket;
             }
-            if shard.buckets.len() == shard.buckets.capacity() {
-                // Copied into a larger table at once, not copied and then moved.
-                let mut larger =
-                    Shard::with_capacity(shard.depth, (shard.buckets.len() + 1).next_power_of_two());
-                shard.buckets.iter().for_each(|bucket| larger.insert(bucket.clone(), self.seed));
-                shard = Arc::new(larger);
+            self.restore(hash, &shard);
+            return false;
+        }
+        while shard.buckets.len() >= FULL && shard.depth < DEEPEST {
+            self.split(hash, &shard);
+            shard = self.take(hash);
+        }
+        if shard.buckets.len() == shard.buckets.capacity() {
+            // Copied into a larger table at once, not copied and then moved.
+            let mut larger = Shard::with_capacity(shard.depth, (shard.buckets.len() + 1).next_power_of_two());
+            for bucket in &shard.buckets {
+                larger.insert(self.seed.hash(bucket.name()), bucket.clone(), self.seed);
             }
+            shard = Arc::new(larger);
         }
-        let (bucket, seed) = (Bucket::new(record, hash), self.seed);
-        let buckets = &mut Arc::make_mut(&mut shard).buckets;
-        match buckets.find_mut(hash, |known| known.name() == bucket.name()) {
-            Some(known) => *known = bucket,
-            None => _ = buckets.insert_unique(hash, bucket, |bucket| seed.hash(bucket.name())),
-        }
+        Arc::make_mut(&mut shard).insert(hash, Bucket::new(record, hash), self.seed);
         self.restore(hash, &shard);
-        is_new
+        true
     }
 
-    /// Takes a flag out, and returns whether there was one.
+    /// Takes a flag out, and returns whether there was one. Copies its shard in any case: look first.
     pub(super) fn remove(&mut self, name: &str) -> bool {
         let seed = self.seed;
         let hash = seed.hash(name.as_bytes());
-        if find(&self.shards, hash, name).is_none() {
-            return false;
-        }
         let mut shard = self.take(hash);
         let buckets = &mut Arc::make_mut(&mut shard).buckets;
-        if let Ok(found) = buckets.find_entry(hash, |known| known.is_of(name)) {
-            found.remove();
-        }
+        let found = buckets.find_entry(hash, |known| known.is_of(name));
+        let is_found = found.map(|found| drop(found.remove())).is_ok();
         if buckets.len() < buckets.capacity() / 4 {
             buckets.shrink_to_fit(|bucket| seed.hash(bucket.name()));
         }
         self.restore(hash, &shard);
-        true
+        is_found
     }
 
     /// Takes the shard of a hash out of all its places, so that it is copied only if somebody else has it.
@@ -193,13 +194,13 @@ impl Directory {
         if bit == self.shards.len() {
             self.shards.extend_from_within(..);
         }
-        let is_upper = |bucket: &Bucket| place(self.seed.hash(bucket.name()), bit * 2) & bit != 0;
-        let are_upper: Vec<bool> = shard.buckets.iter().map(is_upper).collect();
-        let upper = are_upper.iter().filter(|is_upper| **is_upper).count();
+        let hashes: Vec<u64> = shard.buckets.iter().map(|bucket| self.seed.hash(bucket.name())).collect();
+        let is_upper = |hash: u64| place(hash, bit * 2) & bit != 0;
+        let upper = hashes.iter().filter(|hash| is_upper(**hash)).count();
         let half = |flags| Shard::with_capacity(shard.depth + 1, flags);
-        let (mut lower, mut upper) = (half(are_upper.len() - upper), half(upper));
-        for (bucket, is_upper) in shard.buckets.iter().zip(are_upper) {
-            if is_upper { &mut upper } else { &mut lower }.insert(bucket.clone(), self.seed);
+        let (mut lower, mut upper) = (half(hashes.len() - upper), half(upper));
+        for (bucket, hash) in shard.buckets.iter().zip(hashes) {
+            if is_upper(hash) { &mut upper } else { &mut lower }.insert(hash, bucket.clone(), self.seed);
         }
         let (lower, upper) = (Arc::new(lower), Arc::new(upper));
         let bit = 1 << (SHARD_BITS + shard.depth);
