@@ -2,12 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Error, ErrorKind, Expect, FeatureFlagClient, Flag, FlagName, Freshness, Listed,
-    LocalClient, LocalFlag, Page, Result, Snapshot, SnapshotEdit, StaleCause, Store, Timestamp, Version,
-    Versioned,
+    FeatureFlagClient, Flag, FlagName, Freshness, LocalClient, LocalFlag, Snapshot, SnapshotEdit, StaleCause,
+    Timestamp, Version, Versioned,
 };
+use flipper_tests::Held;
 
 /// How many flags each write puts, all of them on in every second state. They lie in different parts of the table.
 pub(crate) const TOGETHER: usize = 8;
@@ -69,7 +68,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let snapshot = Snapshot::new(stale(ROUND));
         snapshot.edit(|edit| edit.replace_all(all(ROUND)));
-        let local = FeatureFlagClient::new(Held(snapshot.clone())).local().unwrap();
+        let local = FeatureFlagClient::new(Held::new(&snapshot)).local().unwrap();
         let together = (0..TOGETHER).map(|at| local.flag(together(at))).collect();
         let round = (0..ROUND).map(|flag| local.flag(of_round(flag))).collect();
         let (known, has_failed) = (AtomicU64::new(ROUND), AtomicBool::new(false));
@@ -125,36 +124,5 @@ impl Drop for TellsOfPanics<'_> {
         if std::thread::panicking() {
             self.0.has_failed.store(true, Ordering::Relaxed);
         }
-    }
-}
-
-/// A store of a snapshot, and of nothing else.
-#[derive(Debug)]
-struct Held(Snapshot);
-
-#[async_trait]
-impl Store for Held {
-    async fn get(&self, _: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
-        Err(Error::new(ErrorKind::Unsupported, "all flags are in memory"))
-    }
-
-    async fn put(&self, _: &Flag, _: Expect<'_>) -> Result<Version> {
-        Err(Error::new(ErrorKind::Unsupported, "the test edits the snapshot"))
-    }
-
-    async fn delete(&self, _: FlagName<'_>, _: Expect<'_>) -> Result<bool> {
-        Err(Error::new(ErrorKind::Unsupported, "the test edits the snapshot"))
-    }
-
-    fn list(&self, _: Page) -> BoxStream<'_, Result<Listed>> {
-        Box::pin(flipper_core::store::iter([]))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::FULL
-    }
-
-    fn snapshot(&self) -> Option<&Snapshot> {
-        Some(&self.0)
     }
 }

@@ -13,59 +13,15 @@ mod tasks;
 mod threads;
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Context, Error, ErrorKind, Expect, FeatureFlagClient, Flag, FlagName, Freshness,
-    Listed, LocalClient, Page, Result, Snapshot, Store, Timestamp, Version, Versioned,
+    Context, FeatureFlagClient, Flag, FlagName, Freshness, LocalClient, Snapshot, Timestamp, Version,
+    Versioned,
 };
-
-/// A store of a snapshot that a test edits by itself. What has to be read, it counts, and answers from elsewhere.
-#[derive(Debug)]
-struct Held {
-    snapshot: Snapshot,
-    source: Option<Flag>,
-    gets: AtomicU64,
-}
-
-impl Held {
-    fn new(snapshot: &Snapshot) -> Self {
-        Self { snapshot: snapshot.clone(), source: None, gets: AtomicU64::new(0) }
-    }
-}
-
-#[async_trait]
-impl Store for Held {
-    async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
-        self.gets.fetch_add(1, Ordering::SeqCst);
-        let found = self.source.clone().filter(|flag| flag.name() == name.as_str());
-        Ok(found.map(|flag| record(flag, 0)))
-    }
-
-    async fn put(&self, _: &Flag, _: Expect<'_>) -> Result<Version> {
-        Err(Error::new(ErrorKind::Unsupported, "the test edits the snapshot"))
-    }
-
-    async fn delete(&self, _: FlagName<'_>, _: Expect<'_>) -> Result<bool> {
-        Err(Error::new(ErrorKind::Unsupported, "the test edits the snapshot"))
-    }
-
-    fn list(&self, _: Page) -> BoxStream<'_, Result<Listed>> {
-        Box::pin(flipper_core::store::iter([]))
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::FULL
-    }
-
-    fn snapshot(&self) -> Option<&Snapshot> {
-        Some(&self.snapshot)
-    }
-}
+use flipper_tests::Held;
 
 /// A client of a snapshot alone.
 fn local_of(snapshot: &Snapshot) -> LocalClient {
