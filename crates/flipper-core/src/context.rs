@@ -71,21 +71,17 @@ impl<'a> Context<'a> {
 #[inline]
 pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
     // The two ends, which may overlap.
-    fn ends<const N: usize>(a: &[u8], b: &[u8]) -> Option<bool> {
-        let first = a.first_chunk::<N>()? == b.first_chunk()?;
-        let last = a[a.len() - N..].first_chunk::<N>()? == b[b.len() - N..].first_chunk()?;
-        Some(first & last)
+    fn ends<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+        a.first_chunk::<N>() == b.first_chunk() && a.last_chunk::<N>() == b.last_chunk()
     }
-    if a.len() != b.len() {
-        return false;
-    }
-    let is_same = match a.len() {
-        4..8 => ends::<4>(a, b),
-        8..=16 => ends::<8>(a, b),
-        0..4 => Some(a.iter().zip(b).all(|(a, b)| a == b)),
-        _ => None,
-    };
-    is_same.unwrap_or_else(|| a == b)
+    a.len() == b.len()
+        && match a.len() {
+            8..=16 => ends::<8>(a, b),
+            4..8 => ends::<4>(a, b),
+            2..4 => ends::<2>(a, b),
+            0..2 => a.first() == b.first(),
+            _ => a == b,
+        }
 }
 
 impl<'a> From<&'a [(&'a str, Attribute<'a>)]> for Context<'a> {

@@ -64,7 +64,7 @@ fn flags_and_contexts_of_every_kind_are_answered_as_by_an_evaluator() {
     }
 }
 
-// Some around the lengths up to which names are kept in place, and one that a record escapes.
+// Some around the lengths at which names are compared differently, and one that a record escapes.
 const NAMES: [&str; 11] = [
     "id",
     "plan",
@@ -150,6 +150,47 @@ fn random_flags_and_contexts_are_answered_as_by_an_evaluator() {
                     .map(|_| (NAMES[random.usize(..NAMES.len())], any_attribute(&mut random)))
                     .collect();
                 agrees(&local, &handle, flag, &evaluator, &Context::new(&pairs));
+            }
+        }
+    }
+}
+
+#[test]
+fn texts_and_lists_of_every_length_are_answered_as_by_an_evaluator() {
+    let texts: Vec<String> = [0, 1, 16, 17, 254, 255, 256, 65_535, 65_536].map(|len| "x".repeat(len)).into();
+    let mut contexts = Vec::new();
+    let mut flags = Vec::new();
+    for name in &texts {
+        for text in &texts {
+            let attribute = Attribute::from(&**text);
+            contexts.push((&**name, attribute));
+            let built = [
+                Condition::builder().eq(&**name, &**text),
+                Condition::builder().gt(&**name, &**text),
+                Condition::builder().is_in(&**name, [&**text]),
+                Condition::builder().is_not_in(&**name, vec!["a"; text.len().min(300)]),
+                Condition::builder().is_in(&**name, (0..text.len().min(300) as i64).collect::<Vec<_>>()),
+            ];
+            for condition in built.map(|builder| builder.build().unwrap()) {
+                flags.push(ruled(&format!("F{}", flags.len()), &[condition], &Bucketer::NoOp));
+            }
+        }
+    }
+    let local = client_of(&flags, Semantics::Documented, 0.5);
+    let evaluator = Evaluator::new();
+    for (at, flag) in flags.iter().enumerate() {
+        let handle = local.flag(flag.name());
+        let (name, _) = contexts[at / 5];
+        for (given, pair) in contexts.iter().enumerate() {
+            // All texts under its own name, and one under each other name.
+            if pair.0 == name || given % 4 == 0 {
+                agrees(
+                    &local,
+                    &handle,
+                    flag,
+                    &evaluator,
+                    &Context::new(&[*pair, ("id", Attribute::from(7))]),
+                );
             }
         }
     }

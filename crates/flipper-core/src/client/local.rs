@@ -1,10 +1,12 @@
 //! Checks that never wait.
 
 use std::fmt;
+use std::hint;
 use std::sync::atomic::Ordering;
 
 use super::{FeatureFlagClient, Inner, LocalFlag};
-use crate::snapshot::{Bucket, Rules, State, Verdict};
+use crate::evaluate::run_hash;
+use crate::snapshot::{Bucket, State, Verdict};
 use crate::{Context, Error, ErrorKind, Evaluation, Freshness, Reason, Result, Semantics, Snapshot};
 
 /// Checks the flags of a store that keeps them in memory: synchronous, infallible, and no dearer than a map lookup.
@@ -200,22 +202,26 @@ impl Inner {
         context: &Context<'_>,
         default: bool,
     ) -> Found {
-        let is_on = |is_on| if is_on { Found::On } else { Found::Off };
+        let is_on = |is_on| hint::select_unpredictable(is_on, Found::On, Found::Off);
         match found {
             Some(bucket) if self.semantics != Semantics::Documented => {
                 let decision = self.evaluator().decide(&bucket.record().value, *context);
                 is_on(decision.value.unwrap_or(default))
             }
-            Some(bucket) if bucket.verdict() == Verdict::Rules => {
-                let flag = &bucket.record().value;
-                let value = match bucket.rules() {
-                    Rules::Share(share) => Some(self.evaluator().draws(*share)),
-                    Rules::Steps(steps) => self.evaluator().run(steps, flag, *context),
+            // On and off are data and no branch, which could not be predicted.
+            Some(bucket) if bucket.verdict() <= Verdict::On => is_on(bucket.verdict() == Verdict::On),
+            Some(bucket) if bucket.verdict() == Verdict::Share => {
+                is_on(self.evaluator().draws(bucket.share()))
+            }
+            Some(bucket) => {
+                let (flag, program) = (&bucket.record().value, bucket.program());
+                let value = match bucket.verdict() {
+                    Verdict::Test => self.evaluator().run_test(program, flag, *context),
+                    Verdict::Hash => run_hash(program, *context),
+                    _ => self.evaluator().run(program, flag, *context),
                 };
                 is_on(value.unwrap_or(default))
             }
-            // No branch on the answer: it is as good as random.
-            Some(bucket) => is_on(bucket.verdict() == Verdict::On),
             None if state.freshness == Freshness::NeverLoaded => Found::NeverLoaded,
             None => Found::Absent,
         }

@@ -40,12 +40,11 @@ pub struct LocalFlag {
     seen: AtomicU64,
 }
 
-/// What was found. Off is 0.
-const ON: u64 = Verdict::On as u64;
-const RULES: u64 = Verdict::Rules as u64;
+/// What was found.
+const OFF: u64 = 0;
+const ON: u64 = 1;
+const RULES: u64 = 2;
 const ABSENT: u64 = 3;
-
-const _: () = assert!(Verdict::Off as u64 == 0 && ON == 1 && RULES == 2);
 
 impl LocalFlag {
     pub(super) fn new(client: LocalClient, name: Box<str>) -> Self {
@@ -97,9 +96,11 @@ impl LocalFlag {
     fn look_up(&self) {
         let seen = self.client.snapshot().find(self.hash, &self.name, |found, state| {
             let found = match found.map(Bucket::verdict) {
+                Some(Verdict::Off) => OFF,
                 // An attribute that Python cannot pass decides then.
                 Some(Verdict::On) if self.client.semantics() != Semantics::Documented => RULES,
-                Some(verdict) => verdict as u64,
+                Some(Verdict::On) => ON,
+                Some(_) => RULES,
                 // Each such check says so.
                 None if state.freshness == Freshness::NeverLoaded => RULES,
                 None => ABSENT,

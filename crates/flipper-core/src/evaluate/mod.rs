@@ -3,15 +3,14 @@
 mod compare;
 mod explain;
 mod hash;
+mod program;
 mod python;
 mod run;
-mod steps;
 
 pub use explain::{BucketTrace, CheckOutcome, CheckTrace, ConditionTrace, Explanation};
 
-use std::sync::Arc;
-
-pub(crate) use steps::Step;
+pub(crate) use program::{Program, Shape};
+pub(crate) use run::run_hash;
 
 use compare::NotComparable;
 
@@ -87,13 +86,13 @@ pub(crate) struct Rules {
     pub(crate) conditions: Box<[Condition]>,
     pub(crate) bucketer: Bucketer,
     /// The same, to be run.
-    pub(crate) steps: Arc<[Step]>,
+    pub(crate) program: Program,
 }
 
 impl Rules {
     pub(crate) fn new(conditions: Box<[Condition]>, bucketer: Bucketer) -> Self {
-        let steps = steps::compile(&conditions, &bucketer);
-        Self { conditions, bucketer, steps }
+        let program = program::compile(&conditions, &bucketer);
+        Self { conditions, bucketer, program }
     }
 }
 
@@ -200,7 +199,7 @@ impl<'e> Evaluator<'e> {
         let value = match (flag.is_switched_on(), flag.rules()) {
             (false, _) => Some(false),
             (true, Some(rules)) if self.semantics == Semantics::Documented => {
-                self.run(&rules.steps, flag, *context)
+                self.run(&rules.program, flag, *context)
             }
             (true, _) => self.decide(flag, *context).value,
         };

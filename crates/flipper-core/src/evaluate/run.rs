@@ -1,73 +1,48 @@
 //! Running compiled rules.
 
-use std::cmp::Ordering;
+use std::iter;
 
-use super::steps::{Operand, Step, Test, name_of};
+use super::program::{
+    BOOL, HASH, INT, INTS, RAMP, SHARE, TEXT, TEXTS, Test, fixed_share, name_of, split_off_short,
+};
 use super::{Evaluator, hash};
 use crate::context::is_same;
 use crate::percentage::Ramp;
-use crate::{Attribute, Context, Flag, Operator, Semantics, Timestamp};
+use crate::{Attribute, Context, Flag, Semantics, Timestamp};
 
 impl Evaluator<'_> {
     /// Returns whether an enabled flag is on, under documented semantics: the value of [`decide`](Self::decide), without
     /// a reason and in less time. `None` where this version cannot tell.
-    #[inline(always)]
-    pub(crate) fn run(&self, steps: &[Step], flag: &Flag, context: Context<'_>) -> Option<bool> {
-        match steps {
-            // The most frequent rules, without what a loop over steps takes.
-            [Step::Test(test)] => self.run_alone(test, flag, context),
-            [Step::Hash(buckets), keys @ ..] => is_in(*buckets, keys, context),
-            _ => self.run_all(steps, flag, context),
-        }
-    }
-
     #[inline(never)]
-    fn run_alone(&self, test: &Test, flag: &Flag, context: Context<'_>) -> Option<bool> {
-        match find(context, test.variable.as_bytes()) {
-            Some(given) => test.passes(given, &[]).or_else(|| self.decide(flag, context).value),
-            None => Some(true),
-        }
-    }
-
-    #[inline(never)]
-    fn run_all(&self, steps: &[Step], flag: &Flag, context: Context<'_>) -> Option<bool> {
-        let mut rest = steps;
+    pub(crate) fn run(&self, mut program: &[u8], flag: &Flag, context: Context<'_>) -> Option<bool> {
         let mut is_about = false;
-        let mut long_variable: &[u8] = b"";
-        loop {
-            match rest {
-                [Step::Test(test), after @ ..] => {
-                    let variable = match test.variable.as_bytes() {
-                        [] => long_variable,
-                        variable => variable,
-                    };
-                    let (elements, after) = match test.operand {
-                        Operand::Elements(count) => after.split_at_checked(count as usize)?,
-                        _ => after.split_at(0),
-                    };
-                    rest = after;
-                    let Some(given) = find(context, variable) else { continue };
-                    is_about = true;
-                    match test.passes(given, elements) {
-                        Some(true) => {}
-                        Some(false) => return Some(false),
-                        None => return self.decide(flag, context).value,
-                    }
-                }
-                [Step::Variable(variable), after @ ..] => {
-                    long_variable = variable.as_bytes();
-                    rest = after;
-                }
-                _ if is_about => return Some(true),
-                [] => return Some(true),
-                [Step::Share(share), ..] => return Some(self.draws(*share)),
-                [Step::Ramp { initial, slope, start_micros }, Step::RampEnd(last), ..] => {
-                    let elapsed = self.clock.now().secs_since(Timestamp::from_micros(*start_micros));
-                    return Some(self.draws(Ramp::on_the_way((*initial, *last), *slope, elapsed)));
-                }
-                [Step::Hash(buckets), keys @ ..] => return is_in(*buckets, keys, context),
-                _ => return self.decide(flag, context).value,
+        while let Some((test, rest)) = Test::split_off(program) {
+            program = rest;
+            let Some(given) = find(context, test.variable) else { continue };
+            is_about = true;
+            match test.passes(given) {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => return self.decide(flag, context).value,
             }
+        }
+        match program {
+            _ if is_about => Some(true),
+            [] => Some(true),
+            [SHARE, ..] => Some(self.draws(fixed_share(program)?)),
+            [RAMP, ramp @ ..] => Some(self.draws(self.share_of(ramp)?)),
+            [HASH, ..] => run_hash(program, context),
+            _ => self.decide(flag, context).value,
+        }
+    }
+
+    /// As [`run`](Self::run), of a program that is one test: without what a loop takes.
+    #[inline(never)]
+    pub(crate) fn run_test(&self, program: &[u8], flag: &Flag, context: Context<'_>) -> Option<bool> {
+        let (test, _) = Test::split_off(program)?;
+        match find(context, test.variable) {
+            Some(given) => test.passes(given).or_else(|| self.decide(flag, context).value),
+            None => Some(true),
         }
     }
 
@@ -76,17 +51,28 @@ impl Evaluator<'_> {
     pub(crate) fn draws(&self, share: f64) -> bool {
         share != 0.0 && self.random.draw() <= share
     }
+
+    fn share_of(&self, ramp: &[u8]) -> Option<f64> {
+        let (numbers, []) = ramp.as_chunks() else { return None };
+        let [initial, slope, last, start] = numbers else { return None };
+        let [initial, slope, last] = [initial, slope, last].map(|double| f64::from_le_bytes(*double));
+        let start = Timestamp::from_micros(i64::from_le_bytes(*start));
+        Some(Ramp::on_the_way((initial, last), slope, self.clock.now().secs_since(start)))
+    }
 }
 
-/// Whether the hash of some attributes lets a context in. Apart, as it needs much of the stack.
+/// As [`run`](Evaluator::run), of a program that is a hash: whether that lets a context in. It needs much of the stack.
 #[inline(never)]
-fn is_in(buckets: u8, keys: &[Step], context: Context<'_>) -> Option<bool> {
-    let keys = keys.iter().filter_map(|step| match step {
-        Step::Key(key) => Some((name_of(key), key.as_bytes())),
-        _ => None,
+pub(crate) fn run_hash(program: &[u8], context: Context<'_>) -> Option<bool> {
+    let [HASH, buckets, keys @ ..] = program else { return None };
+    let mut keys = keys;
+    let keys = iter::from_fn(|| {
+        let (key, rest) = split_off_short(keys)?;
+        keys = rest;
+        Some((name_of(key), key))
     });
     let bucket = hash::bucket_of(keys, context, Semantics::Documented).ok()?;
-    Some(bucket < buckets)
+    Some(bucket < *buckets)
 }
 
 /// The last attribute of a name.
@@ -100,39 +86,39 @@ fn find<'c>(context: Context<'c>, variable: &[u8]) -> Option<&'c Attribute<'c>> 
     None
 }
 
-impl Test {
+impl Test<'_> {
     /// `None` for types whose comparison is not as simple.
     #[inline(always)]
-    fn passes(&self, given: &Attribute<'_>, elements: &[Step]) -> Option<bool> {
-        let ordering = match (given, &self.operand) {
-            (Attribute::Int(given), Operand::Int(operand)) => given.cmp(operand),
-            (Attribute::Bool(given), Operand::Bool(operand)) => given.cmp(operand),
-            (Attribute::Str(given), Operand::Text(operand)) => match self.operator {
-                Operator::Eq => return Some(is_same(given.as_bytes(), operand.as_bytes())),
-                Operator::Ne => return Some(!is_same(given.as_bytes(), operand.as_bytes())),
-                _ => given.as_bytes().cmp(operand.as_bytes()),
-            },
-            (Attribute::Str(given), Operand::Elements(_)) => {
-                let is_it = |step: &Step| match step {
-                    Step::Element(Operand::Text(text)) => is_same(given.as_bytes(), text.as_bytes()),
-                    _ => false,
-                };
-                return Some(elements.iter().any(is_it) == (self.operator == Operator::In));
+    fn passes(&self, given: &Attribute<'_>) -> Option<bool> {
+        let Self { kind, is, operand, .. } = *self;
+        Some(match (given, kind) {
+            (Attribute::Int(given), INT) => is.passed_by(given.cmp(&int(operand)?)),
+            (Attribute::Bool(given), BOOL) => is.passed_by(u8::from(*given).cmp(operand.first()?)),
+            (Attribute::Str(given), TEXT) if is.is_about_equality() => {
+                is.passed_by_equal(is_same(given.as_bytes(), operand))
             }
-            (Attribute::Int(given), Operand::Elements(_)) => {
-                let is_it = |step: &Step| matches!(step, Step::Element(Operand::Int(int)) if int == given);
-                return Some(elements.iter().any(is_it) == (self.operator == Operator::In));
+            (Attribute::Str(given), TEXT) => is.passed_by(given.as_bytes().cmp(operand)),
+            (Attribute::Str(given), TEXTS) => is.passed_by_equal(is_among(given.as_bytes(), operand)),
+            (Attribute::Int(given), INTS) => {
+                let (ints, _) = operand.as_chunks();
+                is.passed_by_equal(ints.contains(&given.to_le_bytes()))
             }
+            (Attribute::Str(_), INTS) | (Attribute::Int(_), TEXTS) => is.passed_by_equal(false),
             _ => return None,
-        };
-        match self.operator {
-            Operator::Eq => Some(ordering == Ordering::Equal),
-            Operator::Ne => Some(ordering != Ordering::Equal),
-            Operator::Gt => Some(ordering == Ordering::Greater),
-            Operator::Gte => Some(ordering != Ordering::Less),
-            Operator::Lt => Some(ordering == Ordering::Less),
-            Operator::Lte => Some(ordering != Ordering::Greater),
-            Operator::In | Operator::NotIn => None,
-        }
+        })
     }
+}
+
+fn int(bytes: &[u8]) -> Option<i64> {
+    bytes.try_into().ok().map(i64::from_le_bytes)
+}
+
+fn is_among(given: &[u8], mut texts: &[u8]) -> bool {
+    while let Some((text, rest)) = split_off_short(texts) {
+        if is_same(given, text) {
+            return true;
+        }
+        texts = rest;
+    }
+    false
 }

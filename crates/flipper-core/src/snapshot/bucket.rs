@@ -2,70 +2,86 @@
 
 use std::sync::Arc;
 
-use crate::evaluate::Step;
+use crate::evaluate::{Program, Shape};
 use crate::{Flag, Versioned};
 
-/// How many bytes of a name fit into a bucket. Longer names are looked up in their flags.
-const INLINE: usize = 34;
+/// How many bytes of a name and a program fit into a bucket.
+const NEAR: usize = 47;
 
-/// What a check needs of a flag: one line of the cache, and nothing behind a pointer unless there are rules.
+/// How many bytes of a name fit beside a pointer to a program.
+const BESIDE: usize = 31;
+
+/// The length of a name that does not fit: it is looked up in the flag.
+const ELSEWHERE: u8 = u8::MAX;
+
+/// What a check needs of a flag: one line of the cache, and nothing behind a pointer if name and rules are short.
 #[derive(Clone)]
 #[repr(align(64))]
 pub(crate) struct Bucket {
-    name: [u8; INLINE],
-    /// Of the name; more than [`INLINE`] if it is not in here.
-    len: u8,
+    body: Body,
+    name_len: u8,
+    program_len: u8,
     verdict: Verdict,
     /// The lower half of the name's hash.
     tag: u32,
-    rules: Rules,
     record: Arc<Versioned<Flag>>,
 }
 
 const _: () = assert!(size_of::<Bucket>() <= 64);
 
-/// What decides if the verdict is [`Rules`](Verdict::Rules).
-#[derive(Clone, Debug)]
-pub(crate) enum Rules {
-    /// A drawn number, against a share: so little that it is kept in place.
-    Share(f64),
-    Steps(Arc<[Step]>),
+#[derive(Clone)]
+enum Body {
+    /// The name at the beginning, and the program at the end.
+    Near([u8; NEAR]),
+    Far {
+        name: [u8; BESIDE],
+        program: Program,
+    },
 }
 
-/// What there is to say about a flag before its rules are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What there is to say about a flag before its rules are asked, and of what shape those are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Verdict {
     /// Off for everybody.
-    Off = 0,
+    Off,
     /// On for everybody.
-    On = 1,
-    /// The rules have to be asked.
-    Rules = 2,
+    On,
+    /// A number is drawn.
+    Share,
+    /// One test.
+    Test,
+    /// One hash.
+    Hash,
+    Rules,
 }
 
 impl Bucket {
     pub(super) fn new(record: Arc<Versioned<Flag>>, hash: u64) -> Self {
         let flag = &record.value;
-        let mut name = [0; INLINE];
-        let bytes = flag.name().as_bytes();
-        if let Some(inline) = name.get_mut(..bytes.len()) {
-            inline.copy_from_slice(bytes);
-        }
-        let verdict = match (flag.is_switched_on(), flag.rules()) {
-            (false, _) => Verdict::Off,
-            (true, None) => Verdict::On,
-            (true, Some(_)) => Verdict::Rules,
+        let (verdict, rules) = match (flag.is_switched_on(), flag.rules()) {
+            (false, _) => (Verdict::Off, None),
+            (true, None) => (Verdict::On, None),
+            (true, Some(rules)) => {
+                let verdict = match Shape::of(&rules.program) {
+                    Shape::Share => Verdict::Share,
+                    Shape::Test => Verdict::Test,
+                    Shape::Hash => Verdict::Hash,
+                    Shape::Any => Verdict::Rules,
+                };
+                (verdict, Some(rules))
+            }
         };
-        let rules = match flag.rules().map(|rules| &rules.steps) {
-            Some(steps) if verdict == Verdict::Rules => match **steps {
-                [Step::Share(share)] => Rules::Share(share),
-                _ => Rules::Steps(Arc::clone(steps)),
-            },
-            // Nobody asks.
-            _ => Rules::Share(0.0),
+        let program = rules.map(|rules| Arc::clone(&rules.program)).unwrap_or_default();
+        let name = flag.name().as_bytes();
+        let program_len = program.len().try_into().unwrap_or(u8::MAX);
+        let (body, is_here) = match (near(name, &program), copied(name)) {
+            (Some(near), _) => (Body::Near(near), true),
+            (None, Some(name)) => (Body::Far { name, program }, true),
+            (None, None) => (Body::Far { name: [0; BESIDE], program }, false),
         };
-        Self { name, len: bytes.len().min(INLINE + 1) as u8, verdict, tag: hash as u32, rules, record }
+        let name_len = if is_here { name.len() as u8 } else { ELSEWHERE };
+        Self { body, name_len, program_len, verdict, tag: hash as u32, record }
     }
 
     /// Whether the flag may be that of a hash: nearly always, it is.
@@ -82,9 +98,20 @@ impl Bucket {
     /// The bytes of the name, without a look at the flag if it is short.
     #[inline]
     pub(super) fn name(&self) -> &[u8] {
-        match self.name.get(..self.len.into()) {
-            Some(inline) => inline,
-            None => self.record.value.name().as_bytes(),
+        // Both bodies begin with it, so that which one it is need not be asked.
+        let beginning = match &self.body {
+            Body::Near(near) => near.first_chunk(),
+            Body::Far { name, .. } => Some(name),
+        };
+        let name = beginning.and_then(|beginning: &[u8; BESIDE]| beginning.get(..self.name_len.into()));
+        name.unwrap_or_else(|| self.long_name())
+    }
+
+    #[inline(never)]
+    fn long_name(&self) -> &[u8] {
+        match &self.body {
+            Body::Near(near) => near.get(..self.name_len.into()).unwrap_or_default(),
+            Body::Far { .. } => self.record.value.name().as_bytes(),
         }
     }
 
@@ -93,13 +120,69 @@ impl Bucket {
         self.verdict
     }
 
+    /// What decides if the verdict does not.
     #[inline]
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    pub(crate) fn program(&self) -> &[u8] {
+        match &self.body {
+            Body::Near(near) => near.get(NEAR - usize::from(self.program_len)..).unwrap_or_default(),
+            Body::Far { program, .. } => program,
+        }
+    }
+
+    /// The share if the verdict is [`Share`](Verdict::Share): with it, a program ends.
+    #[inline]
+    pub(crate) fn share(&self) -> f64 {
+        let end = match &self.body {
+            Body::Near(near) => near.last_chunk(),
+            Body::Far { program, .. } => program.last_chunk(),
+        };
+        end.map_or(0.0, |share| f64::from_le_bytes(*share))
     }
 
     #[inline]
     pub(crate) fn record(&self) -> &Arc<Versioned<Flag>> {
         &self.record
+    }
+}
+
+/// A name and a program in one piece, if they fit.
+fn near(name: &[u8], program: &[u8]) -> Option<[u8; NEAR]> {
+    let mut near = [0; NEAR];
+    let rest = NEAR.checked_sub(program.len())?;
+    near[rest..].copy_from_slice(program);
+    near[..rest].get_mut(..name.len())?.copy_from_slice(name);
+    Some(near)
+}
+
+fn copied(name: &[u8]) -> Option<[u8; BESIDE]> {
+    let mut copy = [0; BESIDE];
+    copy.get_mut(..name.len())?.copy_from_slice(name);
+    Some(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Condition, FlagName, Timestamp, Version};
+
+    #[test]
+    fn names_and_programs_of_all_lengths_come_back() {
+        for name_len in 1..=60 {
+            for value_len in 0..=60 {
+                let name = "n".repeat(name_len);
+                let mut flag = Flag::new(FlagName::new(&*name).unwrap(), Timestamp::from_secs(1));
+                flag.set_enabled(true).unwrap();
+                if value_len > 0 {
+                    let condition = Condition::builder().eq("v", "x".repeat(value_len)).build().unwrap();
+                    flag.set_conditions(&[condition]).unwrap();
+                }
+                let program = flag.rules().map(|rules| Arc::clone(&rules.program)).unwrap_or_default();
+                let record = Versioned { value: flag, version: Version::from_u64(1) };
+                let bucket = Bucket::new(Arc::new(record), 7);
+                assert_eq!(bucket.name(), name.as_bytes());
+                assert_eq!(bucket.program(), &*program, "{name_len} {value_len}");
+                assert_eq!(matches!(bucket.body, Body::Near(_)), name.len() + program.len() <= NEAR);
+            }
+        }
     }
 }

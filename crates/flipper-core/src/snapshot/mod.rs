@@ -8,7 +8,7 @@ mod thread;
 pub use edit::SnapshotEdit;
 pub use thread::release_thread;
 
-pub(crate) use bucket::{Bucket, Rules, Verdict};
+pub(crate) use bucket::{Bucket, Verdict};
 
 use std::cell::RefCell;
 use std::fmt;
