@@ -14,6 +14,5 @@
 //! ```
 
 mod store;
-mod watch;
 
 pub use store::MemoryStore;

@@ -7,12 +7,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use flipper_core::store::Watchers;
 use flipper_core::{
     BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page,
     Result, Snapshot, StaleCause, Store, Timestamp, Version, Versioned,
 };
-
-use crate::watch::{Told, Watchers};
 
 /// Keeps flags in memory, ordered by name.
 ///
@@ -129,7 +128,8 @@ impl Store for MemoryStore {
         if let Some(kept) = kept {
             state.flags.replace(ByName(kept));
         }
-        let wakers = state.watchers.tell(&Told::Put(flag, &version));
+        let wakers =
+            state.watchers.tell(&Change::Put(Versioned { value: flag.clone(), version: version.clone() }));
         drop(state);
         wakers.wake();
         Ok(version)
@@ -152,7 +152,7 @@ impl Store for MemoryStore {
         }
         self.snapshot.edit(|edit| edit.remove(name.as_str()));
         state.flags.remove(name.as_str());
-        let wakers = state.watchers.tell(&Told::Deleted(name.as_str()));
+        let wakers = state.watchers.tell(&Change::Deleted { name: name.as_str().into(), version: None });
         drop(state);
         wakers.wake();
         Ok(true)
@@ -174,14 +174,7 @@ impl Store for MemoryStore {
     }
 
     fn watch(&self) -> Option<BoxStream<'static, Change>> {
-        let mut state = self.lock();
-        let watch = state.watchers.subscribe();
-        if state.is_closed {
-            let wakers = state.watchers.close();
-            drop(state);
-            wakers.wake();
-        }
-        Some(Box::pin(watch))
+        Some(self.lock().watchers.subscribe())
     }
 
     fn snapshot(&self) -> Option<&Snapshot> {

@@ -163,13 +163,13 @@ fn texts_and_lists_of_every_length_are_answered_as_by_an_evaluator() {
     for name in &texts {
         for text in &texts {
             let attribute = Attribute::from(&**text);
-            contexts.push((&**name, attribute));
+            contexts.push((name, attribute));
             let built = [
-                Condition::builder().eq(&**name, &**text),
-                Condition::builder().gt(&**name, &**text),
-                Condition::builder().is_in(&**name, [&**text]),
-                Condition::builder().is_not_in(&**name, vec!["a"; text.len().min(300)]),
-                Condition::builder().is_in(&**name, (0..text.len().min(300) as i64).collect::<Vec<_>>()),
+                Condition::builder().eq(name, &**text),
+                Condition::builder().gt(name, &**text),
+                Condition::builder().is_in(name, [&**text]),
+                Condition::builder().is_not_in(name, vec!["a"; text.len().min(300)]),
+                Condition::builder().is_in(name, (0..text.len().min(300) as i64).collect::<Vec<_>>()),
             ];
             for condition in built.map(|builder| builder.build().unwrap()) {
                 flags.push(ruled(&format!("F{}", flags.len()), &[condition], &Bucketer::NoOp));

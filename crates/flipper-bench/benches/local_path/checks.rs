@@ -31,7 +31,7 @@ pub fn plain(count: usize, bars: &mut Bars) -> f64 {
     let ns = Race::new()
         .over(count)
         // Where most of the time goes into waiting for memory, which neighbours use as well, quiet rounds are rare.
-        .more_rounds(if count > HOT { 3 } else { 1 })
+        .more_rounds(if count > HOT { 8 } else { 1 })
         .subject("floor: Cache<ArcSwap<HashMap>>, flag read", || read(for_floor.pick()))
         .subject("by name, empty context", || local.is_enabled(for_plain.pick(), &Context::EMPTY))
         .subject("by name, context of three attributes", || {

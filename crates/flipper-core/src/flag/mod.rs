@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use crate::evaluate::Rules;
 use crate::json::{self, Document, Node, Value};
-use crate::{Bucketer, Condition, Context, Evaluation, Evaluator, Explanation, FlagName, Result, Timestamp};
+use crate::{
+    Bucketer, Condition, Context, Evaluation, Evaluator, Explanation, FlagName, Result, Timestamp, Version,
+};
 
 /// Holds one flag: the bytes as they are stored, and the rules that they state, ready to evaluate.
 ///
@@ -133,6 +135,12 @@ impl Flag {
     /// Returns the bytes to store. Right after reading, they are the bytes that were read.
     pub fn as_json(&self) -> &str {
         &self.text
+    }
+
+    /// Returns the stored bytes as a version, for stores whose backend has none: two states of a record are the same if
+    /// their bytes are. Shares the bytes.
+    pub fn version_of_bytes(&self) -> Version {
+        Version::from_bytes(Arc::clone(&self.text))
     }
 
     /// Returns the name in the record if it is not the flag's [`name`](Self::name): somebody has copied or renamed

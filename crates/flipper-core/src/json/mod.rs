@@ -21,6 +21,7 @@
 //! ```
 
 mod convert;
+mod members;
 mod number;
 mod ordered;
 mod parse;
@@ -30,6 +31,7 @@ mod text;
 mod value;
 mod write;
 
+pub use members::members;
 pub use number::BigInt;
 pub use text::Text;
 pub use value::{Object, Value};

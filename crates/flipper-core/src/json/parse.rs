@@ -21,7 +21,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
 pub(super) fn syntax_error(text: &str, at: usize, what: &str) -> Error {
     let before = &text.as_bytes()[..at.min(text.len())];
     let line = before.split(|byte| *byte == b'\n').count();
-    let column = before.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len) + 1;
+    let line_start = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    // As editors count, where a character may be several bytes.
+    let column = String::from_utf8_lossy(line_start).chars().count() + 1;
     Error::corrupt(format!("not JSON: {what} at line {line}, column {column} (byte {at})"))
 }
 

@@ -64,6 +64,14 @@ impl<'t> Document<'t> {
         parse(text).map(|entries| Self { text, entries })
     }
 
+    /// Reads a text as long as places in it can be told.
+    pub(super) fn parse_long(text: &'t str) -> Result<Self> {
+        match u32::try_from(text.len()) {
+            Ok(_) => parse(text).map(|entries| Self { text, entries }),
+            Err(_) => Err(Error::corrupt(format!("the text has {} bytes, more than 4 GiB", text.len()))),
+        }
+    }
+
     /// Reads bytes, which must be UTF-8.
     pub(crate) fn parse_bytes(bytes: &'t [u8]) -> Result<Self> {
         match str::from_utf8(bytes) {

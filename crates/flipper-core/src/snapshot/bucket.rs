@@ -170,7 +170,7 @@ mod tests {
         for name_len in 1..=60 {
             for value_len in 0..=60 {
                 let name = "n".repeat(name_len);
-                let mut flag = Flag::new(FlagName::new(&*name).unwrap(), Timestamp::from_secs(1));
+                let mut flag = Flag::new(FlagName::new(&name).unwrap(), Timestamp::from_secs(1));
                 flag.set_enabled(true).unwrap();
                 if value_len > 0 {
                     let condition = Condition::builder().eq("v", "x".repeat(value_len)).build().unwrap();

@@ -5,9 +5,11 @@ mod contract;
 mod iter;
 mod page;
 mod version;
+mod watchers;
 
 pub use change::{Change, Listed, Peek, ResyncCause};
 pub use contract::{BoxStream, Store};
 pub use iter::{Iter, iter};
 pub use page::{Capabilities, CompareAndSet, Page, Watching};
 pub use version::{Expect, Version, Versioned};
+pub use watchers::{Wakers, Watchers};

@@ -1,0 +1,39 @@
+//! Many records in one text.
+
+use std::ops::Range;
+
+use super::Text;
+use super::tape::{Document, Kind};
+use crate::{Error, Result};
+
+/// Splits an object into its members: each name, and where its value stands in the text.
+///
+/// This is for a file that holds many records: it may be up to 4 GiB long, where a record is limited to
+/// [`MAX_BYTES`](super::MAX_BYTES). All of the text is checked to be JSON. A name that stands twice comes twice.
+///
+/// # Errors
+///
+/// [`Corrupt`](crate::ErrorKind::Corrupt) if the text is no JSON object, saying in which line and column.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::json;
+///
+/// let text = r#"{"A": {"n": 1}, "B": [2]}"#;
+/// let members = json::members(text)?;
+/// assert_eq!(members[1].0.as_str(), Some("B"));
+/// assert_eq!(&text[members[1].1.clone()], "[2]");
+///
+/// let error = json::members("{\n  \"A\": tru }").unwrap_err();
+/// assert!(error.message().contains("line 2, column 8"));
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
+pub fn members(text: &str) -> Result<Vec<(Text, Range<usize>)>> {
+    let document = Document::parse_long(text)?;
+    let root = document.root();
+    if root.kind() != Kind::Object {
+        return Err(Error::corrupt(format!("a JSON object is expected, not {}", root.type_name())));
+    }
+    Ok(root.members().map(|(name, value)| (Text::from_wtf8(&*name.string()), value.span())).collect())
+}

@@ -1,0 +1,248 @@
+//! What a file holds.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use flipper_core::json::{self, Text};
+use flipper_core::{Error, ErrorKind, Flag, FlagName, Result, Version, Versioned};
+
+use crate::layout;
+
+/// A file's text, and the records in it, ordered by name.
+#[derive(Debug, Default)]
+pub(crate) struct Content {
+    text: String,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    name: Text,
+    /// Where the value stands in the text.
+    value: Range<usize>,
+    record: Record,
+}
+
+/// One record, as it is read.
+#[derive(Clone, Debug)]
+pub(crate) enum Record {
+    Flag(Arc<Versioned<Flag>>),
+    Bad { name: Box<str>, version: Version, error: Error },
+}
+
+impl Record {
+    pub(crate) fn version(&self) -> &Version {
+        match self {
+            Self::Flag(found) => &found.version,
+            Self::Bad { version, .. } => version,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Flag(found) => found.value.name(),
+            Self::Bad { name, .. } => name,
+        }
+    }
+}
+
+impl Content {
+    /// Reads a file's text. A record that stands as it did before is taken over and not read again.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the whole file cannot be read: it is no JSON object, or has a name twice.
+    pub(crate) fn read(text: String, before: &Self) -> Result<Self> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for (name, value) in json::members(&text)? {
+            let known =
+                before.entry(&name).filter(|known| before.text[known.value.clone()] == text[value.clone()]);
+            let record = match known.map(|known| &known.record) {
+                Some(Record::Flag(found)) => Record::Flag(Arc::clone(found)),
+                // A bad record says in which line it is, which may be another one now.
+                _ => read_record(&name, &text, &value),
+            };
+            entries.push(Entry { name, value, record });
+        }
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        if let Some([first, second]) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "{:?} stands twice, at {} and at {}: keep one of them",
+                    first.name.to_string_lossy(),
+                    place(&text, first.value.start),
+                    place(&text, second.value.start)
+                ),
+            ));
+        }
+        Ok(Self { text, entries })
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The records in their order, each under the name that it is ordered by.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&Text, &Record)> {
+        self.entries.iter().map(|entry| (&entry.name, &entry.record))
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.entries.iter().map(|entry| &entry.record)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Record> {
+        self.entry(&name.into()).map(|entry| &entry.record)
+    }
+
+    fn entry(&self, name: &Text) -> Option<&Entry> {
+        self.at(name).ok().map(|at| &self.entries[at])
+    }
+
+    fn at(&self, name: &Text) -> Result<usize, usize> {
+        self.entries.binary_search_by(|entry| entry.name.cmp(name))
+    }
+
+    /// The same with another record under its name, or without the one that is there. All others keep their text.
+    pub(crate) fn with(&self, name: &str, record: Option<Arc<Versioned<Flag>>>) -> Self {
+        let name = Text::from(name);
+        let value = record.as_ref().map(|record| layout::lay_out(record.value.as_json(), 1));
+        let (before, after) = match self.at(&name) {
+            Ok(at) => (&self.entries[..at], &self.entries[at + 1..]),
+            Err(at) => self.entries.split_at(at),
+        };
+        let more = value.as_ref().map_or(0, String::len) + name.to_string_lossy().len() + 64;
+        let mut to = Self {
+            text: String::with_capacity(self.text.len() + more),
+            entries: Vec::with_capacity(self.entries.len() + 1),
+        };
+        for entry in before {
+            to.push(entry.name.clone(), &self.text[entry.value.clone()], entry.record.clone());
+        }
+        if let (Some(record), Some(value)) = (record, value) {
+            to.push(name, &value, Record::Flag(record));
+        }
+        for entry in after {
+            to.push(entry.name.clone(), &self.text[entry.value.clone()], entry.record.clone());
+        }
+        to.text.push_str(if to.entries.is_empty() { "{}\n" } else { "\n}\n" });
+        to
+    }
+
+    fn push(&mut self, name: Text, value: &str, record: Record) {
+        self.text.push_str(if self.entries.is_empty() { "{\n  " } else { ",\n  " });
+        self.text.push_str(&layout::key(&name));
+        self.text.push_str(": ");
+        let start = self.text.len();
+        self.text.push_str(value);
+        self.entries.push(Entry { name, value: start..self.text.len(), record });
+    }
+}
+
+fn read_record(name: &Text, text: &str, value: &Range<usize>) -> Record {
+    let shown = name.to_string_lossy();
+    let stored = &text[value.clone()];
+    let read = || {
+        let name = FlagName::new(&shown)?;
+        let flag = Flag::read(name, layout::item(stored)?.as_bytes())?;
+        let version = flag.version_of_bytes();
+        Ok(Arc::new(Versioned { value: flag, version }))
+    };
+    let error: Error = match read() {
+        Ok(record) => return Record::Flag(record),
+        Err(error) => error,
+    };
+    let version = Version::from_bytes(stored.as_bytes());
+    let message = format!("{}: {}", place(text, value.start), error.message());
+    let error = Error::new(ErrorKind::Corrupt, message).with_flag(&*shown).with_version(version.clone());
+    Record::Bad { name: shown.into(), version, error: error.with_store("file") }
+}
+
+/// A place in a text, as editors count it.
+pub(crate) fn place(text: &str, at: usize) -> String {
+    let before = &text[..at];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flipper_core::Timestamp;
+
+    fn record(name: &str) -> Arc<Versioned<Flag>> {
+        let value = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(1));
+        let version = value.version_of_bytes();
+        Arc::new(Versioned { value, version })
+    }
+
+    fn read(text: &str) -> Content {
+        Content::read(text.to_owned(), &Content::default()).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_sorted_and_read_again() {
+        let mut content = Content::default();
+        for name in ["b", "é", "a", "a\"b"] {
+            content = content.with(name, Some(record(name)));
+        }
+        let again = read(content.text());
+        assert_eq!(again.records().map(Record::name).collect::<Vec<_>>(), ["a", "a\"b", "b", "é"]);
+        for (one, other) in content.entries.iter().zip(&again.entries) {
+            assert_eq!((&one.name, &one.value), (&other.name, &other.value));
+            assert_eq!(one.record.version(), other.record.version());
+        }
+        for name in ["a", "é", "b", "a\"b"] {
+            content = content.with(name, None);
+        }
+        assert_eq!(content.text(), "{}\n");
+    }
+
+    #[test]
+    fn what_others_have_written_keeps_its_text() {
+        let content = read("{\"z\": {\n\t\"odd\":  1 }, \"\\u0041\":[] ,\"\\ud800\": 1}");
+        let written = content.with("m", Some(record("m"))).with("m", None);
+        assert_eq!(written.text(), "{\n  \"A\": [],\n  \"z\": {\n\t\"odd\":  1 },\n  \"\\ud800\": 1\n}\n");
+        assert_eq!(read(written.text()).with("m", None).text(), written.text());
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        let error = |text: &str| Content::read(text.to_owned(), &Content::default()).unwrap_err().to_string();
+        assert!(error("{\n  \"é\": tru }").contains("line 2, column 8"));
+        assert!(
+            error("{\"A\": 1,\n \"A\": 2}")
+                .contains("\"A\" stands twice, at line 1, column 7 and at line 2, column 7")
+        );
+        assert!(error("[]").contains("a JSON object is expected"));
+        assert!(error("").contains("found the end"));
+        let content = read("{\n  \"A\": {\"feature_name\": \"A\"},\n  \"\": 1 }");
+        let errors: Vec<_> = content
+            .records()
+            .filter_map(|record| match record {
+                Record::Bad { error, .. } => Some(error.to_string()),
+                Record::Flag(_) => None,
+            })
+            .collect();
+        assert!(
+            errors[1].contains("\"A\": corrupt record: line 2, column 8: `meta` is missing"),
+            "{errors:?}"
+        );
+        assert!(errors[0].contains("line 3, column 7"), "{errors:?}");
+    }
+
+    #[test]
+    fn records_that_stand_as_before_are_not_read_again() {
+        let before = Content::default().with("a", Some(record("a"))).with("b", Some(record("b")));
+        let after =
+            Content::read(before.text().replace("false", "true").replacen("true", "false", 1), &before)
+                .unwrap();
+        let same = |name: &str| match (before.get(name), after.get(name)) {
+            (Some(Record::Flag(one)), Some(Record::Flag(other))) => Arc::ptr_eq(one, other),
+            _ => unreachable!(),
+        };
+        assert!(same("a") && !same("b"));
+    }
+}
