@@ -67,7 +67,8 @@ impl Store for InDirectory {
 fn plant(path: PathBuf, name: &str, bytes: &[u8]) {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|_| "{}".to_owned());
     let planted = String::from_utf8_lossy(bytes);
-    let value = if Value::parse(&planted).is_ok() { planted.into_owned() } else { Value::from(&*planted).to_json() };
+    let value =
+        if Value::parse(&planted).is_ok() { planted.into_owned() } else { Value::from(&*planted).to_json() };
     let mut members = vec![format!("{}: {value}", Value::from(name).to_json())];
     for (known, span) in flipper_core::json::members(&text).unwrap() {
         if known.as_str() != Some(name) {
