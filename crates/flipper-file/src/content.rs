@@ -1,10 +1,11 @@
 //! What a file holds.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
 use flipper_core::json::{self, Text};
-use flipper_core::{Error, ErrorKind, Flag, FlagName, Result, Version, Versioned};
+use flipper_core::{Change, Error, ErrorKind, Flag, FlagName, Result, Version, Versioned};
 
 use crate::layout;
 
@@ -165,6 +166,33 @@ pub(crate) fn place(text: &str, at: usize) -> String {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!("line {line}, column {column}")
+}
+
+/// What has to happen for one content to become the other.
+pub(crate) fn changes(before: &Content, after: &Content) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let (mut before, mut after) = (before.named().peekable(), after.named().peekable());
+    loop {
+        let order = match (before.peek(), after.peek()) {
+            (None, None) => return changes,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((one, _)), Some((other, _))) => one.cmp(other),
+        };
+        let gone = before.next_if(|_| order.is_le()).map(|(_, gone)| gone);
+        let come = after.next_if(|_| order.is_ge()).map(|(_, come)| come);
+        match (gone, come) {
+            (Some(gone), Some(come)) if gone.version() == come.version() => {}
+            (_, Some(Record::Flag(found))) => changes.push(Change::Put(Versioned::clone(found))),
+            (_, Some(Record::Bad { name, version, error })) => changes.push(Change::Bad {
+                name: name.clone(),
+                version: Some(version.clone()),
+                error: error.clone(),
+            }),
+            (Some(gone), None) => changes.push(Change::Deleted { name: gone.name().into(), version: None }),
+            (None, None) => {}
+        }
+    }
 }
 
 #[cfg(test)]

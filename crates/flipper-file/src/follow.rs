@@ -22,18 +22,27 @@ pub(crate) enum Signal {
     Stop,
 }
 
+/// How changes become known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Following {
+    /// Whether to ask the operating system for notices.
+    pub(crate) is_notified: bool,
+    /// How often to look without a notice.
+    pub(crate) interval: Duration,
+}
+
 /// Starts the thread. It looks at once, and holds the store only while it looks.
 pub(crate) fn start(
     shared: &Arc<Shared>,
     signals: Receiver<Signal>,
-    interval: Duration,
+    following: Following,
 ) -> io::Result<JoinHandle<()>> {
     let (weak, path, sender) = (Arc::downgrade(shared), shared.path.clone(), shared.signals.clone());
-    let notices = Notices::new(&path, sender);
+    let notices = if following.is_notified { Notices::new(&path, sender) } else { Notices::default() };
     shared.is_notified.store(notices.watcher.is_some(), Ordering::Relaxed);
     thread::Builder::new()
         .name("flipper-file".to_owned())
-        .spawn(move || follow(&weak, &signals, notices, &path, interval))
+        .spawn(move || follow(&weak, &signals, notices, &path, following))
 }
 
 fn follow(
@@ -41,12 +50,12 @@ fn follow(
     signals: &Receiver<Signal>,
     mut notices: Notices,
     path: &Path,
-    interval: Duration,
+    following: Following,
 ) {
     loop {
         let Some(shared) = shared.upgrade() else { return };
         shared.look();
-        if notices.directories != directories(path) {
+        if following.is_notified && notices.directories != directories(path) {
             // A directory was replaced, or a link leads elsewhere.
             notices = Notices::new(path, shared.signals.clone());
             shared.is_notified.store(notices.watcher.is_some(), Ordering::Relaxed);
@@ -54,7 +63,7 @@ fn follow(
         }
         drop(shared);
         // File systems of other machines notify nobody and do not say so, hence also without a signal.
-        match signals.recv_timeout(interval) {
+        match signals.recv_timeout(following.interval) {
             Ok(Signal::Look) | Err(RecvTimeoutError::Timeout) => {}
             Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -68,6 +77,7 @@ fn follow(
 }
 
 /// Notices of the operating system. It watches directories, as a file that is replaced is another one.
+#[derive(Default)]
 struct Notices {
     directories: Vec<Directory>,
     watcher: Option<RecommendedWatcher>,

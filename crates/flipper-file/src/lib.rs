@@ -65,6 +65,7 @@
 
 mod content;
 mod disk;
+mod edit;
 mod follow;
 mod layout;
 mod shared;

@@ -1,23 +1,23 @@
 //! What the handles of a store and its watching thread share: the file as it was read last.
 
-use std::cmp::Ordering;
 use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{self, AtomicBool, AtomicU8};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use flipper_core::store::{Wakers, Watchers};
 use flipper_core::{
-    Change, Error, ErrorKind, Expect, Flag, Freshness, Listed, Page, Result, ResyncCause, Snapshot,
+    BoxStream, Change, Error, ErrorKind, Flag, Freshness, Listed, Page, Result, ResyncCause, Snapshot,
     StaleCause, Timestamp, Version, Versioned,
 };
 
-use crate::content::{Content, Record};
+use crate::content::{Content, Record, changes};
 use crate::disk::{self, Identity, Lock, Place, Replacement};
+use crate::edit::{Edit, Progress};
 use crate::follow::Signal;
 
 /// How often a file is looked at that cannot be read, as somebody may be writing it, and how long after one another.
@@ -45,61 +45,15 @@ struct State {
     /// Why the content is not what the file has now.
     problem: Option<Error>,
     watchers: Watchers,
+    /// Whom to wake once the lock is given back: a waker is somebody else's code.
+    wakers: Wakers,
     is_closed: bool,
 }
 
-/// How far a write has come. Whoever waits for it and gives up finds out whether it will happen.
-#[derive(Debug, Default)]
-pub(crate) struct Progress(AtomicU8);
-
-const WAITING: u8 = 0;
-const WRITING: u8 = 1;
-const GIVEN_UP: u8 = 2;
-
-impl Progress {
-    fn begin(&self) -> bool {
-        self.0.compare_exchange(WAITING, WRITING, atomic::Ordering::AcqRel, atomic::Ordering::Acquire).is_ok()
-    }
-
-    /// Whether a write that is not waited for any more does not happen either.
-    pub(crate) fn give_up(&self) -> bool {
-        self.0
-            .compare_exchange(WAITING, GIVEN_UP, atomic::Ordering::AcqRel, atomic::Ordering::Acquire)
-            .is_ok()
-    }
-}
-
-/// A write, on its way to the thread that makes it.
-#[derive(Debug)]
-pub(crate) struct Edit {
-    pub(crate) name: Box<str>,
-    /// `None` to delete the flag.
-    pub(crate) flag: Option<Flag>,
-    pub(crate) expect: Expected,
-}
-
-#[derive(Debug)]
-pub(crate) enum Expected {
-    Any,
-    Absent,
-    Matches(Version),
-}
-
-impl Expected {
-    pub(crate) fn of(expect: Expect<'_>) -> Self {
-        match expect {
-            Expect::Absent => Self::Absent,
-            Expect::Matches(version) => Self::Matches(version.clone()),
-            _ => Self::Any,
-        }
-    }
-
-    fn is_met(&self, found: Option<&Record>) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Absent => found.is_none(),
-            Self::Matches(version) => found.is_some_and(|found| found.version() == version),
-        }
+impl State {
+    fn tell(&mut self, change: &Change) {
+        let wakers = self.watchers.tell(change);
+        self.wakers.add(wakers);
     }
 }
 
@@ -116,6 +70,7 @@ impl Shared {
             seen: None,
             problem: None,
             watchers: Watchers::default(),
+            wakers: Wakers::default(),
             is_closed: false,
         };
         let snapshot = Snapshot::new(Freshness::Live);
@@ -127,17 +82,21 @@ impl Shared {
             is_notified: AtomicBool::new(false),
             signals,
         };
-        let mut state = shared.lock();
-        shared.refresh_patiently(&mut state)?;
-        if is_required && state.seen.is_none() {
+        let is_there = shared.with(|state| shared.refresh_patiently(state).map(|()| state.seen.is_some()))?;
+        if is_required && !is_there {
             return Err(shared.error(ErrorKind::NotFound, "there is no such file"));
         }
-        drop(state);
         Ok(shared)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something with the state, which is locked meanwhile.
+    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = work(&mut state);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        wakers.wake();
+        result
     }
 
     fn error(&self, kind: ErrorKind, message: impl Display) -> Error {
@@ -203,7 +162,7 @@ impl Shared {
         let content =
             Content::read(text, &state.content).map_err(|error| self.error(error.kind(), error.message()))?;
         state.seen = Some(identity);
-        self.take_over(state, content).wake();
+        self.take_over(state, content);
         Ok(())
     }
 
@@ -213,7 +172,10 @@ impl Shared {
         let mut looks = 1;
         let outcome = loop {
             match self.refresh(state) {
-                Err(error) if looks < LOOKS && !state.is_closed && state.problem.is_none() => {
+                // What is known to be wrong need not be waited for.
+                Err(error)
+                    if looks < LOOKS && !state.is_closed && !is_same(state.problem.as_ref(), &error) =>
+                {
                     log::debug!(target: "flipper::file", "{error}: looking again");
                     looks += 1;
                     thread::sleep(BETWEEN_LOOKS);
@@ -222,16 +184,19 @@ impl Shared {
             }
         };
         if !state.is_closed {
-            self.tell_problem(state, outcome.as_ref().err()).wake();
+            self.tell_problem(state, outcome.as_ref().err());
         }
         outcome
     }
 
     /// Says when the file can no longer be read, and when it can again.
-    fn tell_problem(&self, state: &mut State, problem: Option<&Error>) -> Wakers {
-        let is_same = state.problem.as_ref().map(ToString::to_string) == problem.map(ToString::to_string);
-        if is_same {
-            return Wakers::default();
+    fn tell_problem(&self, state: &mut State, problem: Option<&Error>) {
+        let is_known = match problem {
+            Some(error) => is_same(state.problem.as_ref(), error),
+            None => state.problem.is_none(),
+        };
+        if is_known {
+            return;
         }
         let freshness = match problem {
             None => Freshness::Live,
@@ -242,19 +207,23 @@ impl Shared {
                     ErrorKind::PermissionDenied => StaleCause::PermissionDenied,
                     _ => StaleCause::Unavailable,
                 };
-                Freshness::Stale { since: Timestamp::now(), cause }
+                let since = match self.snapshot.freshness() {
+                    Freshness::Stale { since, .. } => since,
+                    _ => Timestamp::now(),
+                };
+                Freshness::Stale { since, cause }
             }
         };
         self.snapshot.edit(|edit| edit.set_freshness(freshness));
         state.problem = problem.cloned();
-        state.watchers.tell(&match problem {
+        state.tell(&match problem {
             None => Change::Resync { cause: ResyncCause::Reconnected },
             Some(error) => Change::Down { error: error.clone() },
-        })
+        });
     }
 
     /// Makes a content the current one, for checks and for watchers.
-    fn take_over(&self, state: &mut State, content: Content) -> Wakers {
+    fn take_over(&self, state: &mut State, content: Content) {
         let before = std::mem::replace(&mut state.content, Arc::new(content));
         let changes = changes(&before, &state.content);
         self.snapshot.edit(|edit| {
@@ -272,25 +241,30 @@ impl Shared {
                 }
             }
         });
-        let mut wakers = Wakers::default();
         for change in &changes {
             if let Change::Bad { error, .. } = change {
                 log::warn!(target: "flipper::file", "{}: {error}; its last good state stays in use", self.path.display());
             }
-            wakers.add(state.watchers.tell(change));
+            state.tell(change);
         }
-        wakers
     }
 
     /// Takes over what has changed; for the watching thread.
     pub(crate) fn look(&self) {
-        let _ = self.refresh_patiently(&mut self.lock());
+        // Whoever asks the store is told, and so are watchers and the log.
+        let _ = self.current();
+    }
+
+    /// What the file has now.
+    fn current(&self) -> Result<(Arc<Content>, Option<Identity>)> {
+        self.with(|state| {
+            self.refresh_patiently(state)?;
+            Ok((Arc::clone(&state.content), state.seen))
+        })
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Option<Versioned<Flag>>> {
-        let mut state = self.lock();
-        self.refresh_patiently(&mut state)?;
-        match state.content.get(name) {
+        match self.current()?.0.get(name) {
             None => Ok(None),
             Some(Record::Flag(found)) => Ok(Some(Versioned::clone(found))),
             Some(Record::Bad { error, .. }) => Err(error.clone()),
@@ -298,10 +272,7 @@ impl Shared {
     }
 
     pub(crate) fn list(&self, page: Page) -> Result<Vec<Listed>> {
-        let mut state = self.lock();
-        self.refresh_patiently(&mut state)?;
-        let content = Arc::clone(&state.content);
-        drop(state);
+        let content = self.current()?.0;
         let listed = content.records().skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
         Ok(listed
             .map(|record| match record {
@@ -323,110 +294,98 @@ impl Shared {
             return Err(self.error(ErrorKind::Unavailable, message));
         };
         loop {
-            let mut state = self.lock();
-            self.refresh_patiently(&mut state)?;
-            let found = state.content.get(&edit.name);
+            let (base, seen) = self.current()?;
+            let found = base.get(&edit.name);
             if edit.flag.is_none() && found.is_none() {
                 return Ok(None);
             }
             if !edit.expect.is_met(found) {
-                return Err(Error::new(ErrorKind::Conflict, "the flag is not as it was expected to be")
-                    .with_store("file"));
+                let message = "the flag is not as it was expected to be";
+                return Err(Error::new(ErrorKind::Conflict, message).with_store("file"));
             }
-            let (base, seen) = (Arc::clone(&state.content), state.seen);
-            drop(state);
             let record = edit
                 .flag
                 .as_ref()
                 .map(|flag| Arc::new(Versioned { value: flag.clone(), version: flag.version_of_bytes() }));
-            let version = record.as_ref().map(|record| record.version.clone());
+            // Nobody asks for the version of a deletion.
+            let version = record.as_ref().map_or(Version::from_u64(0), |record| record.version.clone());
             let content = base.with(&edit.name, record);
             if u32::try_from(content.text().len()).is_err() {
                 return Err(self.error(ErrorKind::InvalidInput, "the file would be longer than 4 GiB"));
             }
-            let replacement = Replacement::write(&place, content.text().as_bytes())
+            let next = Replacement::write(&place, content.text().as_bytes())
                 .map_err(|error| self.io_error("write beside it", error))?;
-            let mut state = self.lock();
-            // An editor knows nothing of the lock. What it has saved meanwhile is read first.
+            if self.replace(&place, seen, next, content, progress)? {
+                return match disk::sync_directory(&place.directory) {
+                    Ok(()) => Ok(Some(version)),
+                    Err(error) => {
+                        let message = format_args!("the write may not survive a loss of power: {error}");
+                        Err(self.error(ErrorKind::OutcomeUnknown, message).with_source(error))
+                    }
+                };
+            }
+            if Instant::now() >= deadline {
+                let message = "somebody else changes it all the time, without its lock";
+                return Err(self.error(ErrorKind::Unavailable, message));
+            }
+        }
+    }
+
+    /// Puts the next state in the place of the one that it was made of, unless somebody has changed that, as an editor
+    /// may, which knows nothing of the lock.
+    fn replace(
+        &self,
+        place: &Place,
+        seen: Option<Identity>,
+        next: Replacement<'_>,
+        content: Content,
+        progress: &Progress,
+    ) -> Result<bool> {
+        // With the state locked: whoever looks at the file meanwhile must not take over an older one afterwards.
+        self.with(|state| {
             let now = disk::identity(&place.file).map_err(|error| self.io_error("look at it", error))?;
             let is_untouched = match (&seen, &now) {
                 (Some(seen), Some(now)) => seen.is_same(now),
                 (None, None) => true,
                 _ => false,
             };
-            if !is_untouched && Instant::now() < deadline {
-                continue;
-            }
             if !is_untouched {
-                return Err(self.error(ErrorKind::Unavailable, "somebody else changes it all the time"));
+                return Ok(false);
             }
             if state.is_closed || !progress.begin() {
                 return Err(Error::new(ErrorKind::Unavailable, "the store was closed").with_store("file"));
             }
-            replacement.put_in_place().map_err(|error| self.io_error("replace it", error))?;
+            next.put_in_place().map_err(|error| self.io_error("replace it", error))?;
             state.seen = disk::identity(&place.file).ok().flatten();
-            let wakers = self.take_over(&mut state, content);
-            drop(state);
-            wakers.wake();
-            return match disk::sync_directory(&place.directory) {
-                Ok(()) => Ok(Some(version.unwrap_or(Version::from_u64(0)))),
-                Err(error) => Err(self
-                    .error(
-                        ErrorKind::OutcomeUnknown,
-                        format_args!("the write may not survive a loss of power: {error}"),
-                    )
-                    .with_source(error)),
-            };
-        }
+            self.take_over(state, content);
+            Ok(true)
+        })
     }
 
-    pub(crate) fn subscribe(&self) -> flipper_core::BoxStream<'static, Change> {
-        self.lock().watchers.subscribe()
+    pub(crate) fn subscribe(&self) -> BoxStream<'static, Change> {
+        self.with(|state| state.watchers.subscribe())
     }
 
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        if !state.is_closed {
-            state.is_closed = true;
-            let freshness = Freshness::Stale { since: Timestamp::now(), cause: StaleCause::Unavailable };
-            self.snapshot.edit(|edit| edit.set_freshness(freshness));
-        }
-        let wakers = state.watchers.close();
-        drop(state);
-        wakers.wake();
+        self.with(|state| {
+            if !state.is_closed {
+                state.is_closed = true;
+                let freshness = Freshness::Stale { since: Timestamp::now(), cause: StaleCause::Unavailable };
+                self.snapshot.edit(|edit| edit.set_freshness(freshness));
+            }
+            let wakers = state.watchers.close();
+            state.wakers.add(wakers);
+        });
         let _ = self.signals.send(Signal::Stop);
     }
+}
+
+fn is_same(known: Option<&Error>, error: &Error) -> bool {
+    known.is_some_and(|known| known.to_string() == error.to_string())
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         let _ = self.signals.send(Signal::Stop);
-    }
-}
-
-/// What has to happen for one content to become the other.
-fn changes(before: &Content, after: &Content) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let (mut before, mut after) = (before.named().peekable(), after.named().peekable());
-    loop {
-        let order = match (before.peek(), after.peek()) {
-            (None, None) => return changes,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some((one, _)), Some((other, _))) => one.cmp(other),
-        };
-        let gone = before.next_if(|_| order.is_le()).map(|(_, gone)| gone);
-        let come = after.next_if(|_| order.is_ge()).map(|(_, come)| come);
-        match (gone, come) {
-            (Some(gone), Some(come)) if gone.version() == come.version() => {}
-            (_, Some(Record::Flag(found))) => changes.push(Change::Put(Versioned::clone(found))),
-            (_, Some(Record::Bad { name, version, error })) => changes.push(Change::Bad {
-                name: name.clone(),
-                version: Some(version.clone()),
-                error: error.clone(),
-            }),
-            (Some(gone), None) => changes.push(Change::Deleted { name: gone.name().into(), version: None }),
-            (None, None) => {}
-        }
     }
 }

@@ -17,9 +17,10 @@ use flipper_core::{
 use futures_lite::{FutureExt, StreamExt, stream};
 use futures_timer::Delay;
 
-use crate::follow;
+use crate::edit::{Edit, Expected, Progress};
+use crate::follow::{self, Following};
 use crate::layout;
-use crate::shared::{Edit, Expected, Progress, Shared};
+use crate::shared::Shared;
 
 /// Keeps flags in one JSON file.
 ///
@@ -60,7 +61,7 @@ pub struct FileStore {
 pub struct FileStoreBuilder {
     path: PathBuf,
     timeout: Duration,
-    poll_interval: Duration,
+    following: Following,
     is_required: bool,
 }
 
@@ -74,7 +75,13 @@ impl FileStoreBuilder {
     /// Chooses how often the file is looked at without having been notified, 1 s by default and at least 10 ms: file
     /// systems of other machines notify nobody.
     pub fn poll_interval(self, poll_interval: Duration) -> Self {
-        Self { poll_interval: poll_interval.max(Duration::from_millis(10)), ..self }
+        let interval = poll_interval.max(Duration::from_millis(10));
+        Self { following: Following { interval, ..self.following }, ..self }
+    }
+
+    /// Never asks to be notified: where notices are scarce, as many stores share what the system gives a user.
+    pub fn poll_only(self) -> Self {
+        Self { following: Following { is_notified: false, ..self.following }, ..self }
     }
 
     /// Requires the file to be there. Else a file that is not there has no flags, and the first write makes it.
@@ -96,7 +103,7 @@ impl FileStoreBuilder {
         let shared = Shared::open(self.path, self.timeout, self.is_required, sender)
             .map_err(|error| error.with_operation("open"))?;
         let shared = Arc::new(shared);
-        let follower = follow::start(&shared, signals, self.poll_interval).map_err(|error| {
+        let follower = follow::start(&shared, signals, self.following).map_err(|error| {
             let message = format!("cannot start the thread that follows the file: {error}");
             Error::new(ErrorKind::Unavailable, message)
                 .with_store("file")
@@ -122,7 +129,7 @@ impl FileStore {
         FileStoreBuilder {
             path: path.into(),
             timeout: Duration::from_secs(10),
-            poll_interval: Duration::from_secs(1),
+            following: Following { is_notified: true, interval: Duration::from_secs(1) },
             is_required: false,
         }
     }

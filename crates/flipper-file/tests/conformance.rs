@@ -1,5 +1,7 @@
 //! The store keeps the contract, with notifications and without.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,13 +84,27 @@ fn subject() -> Subject<InDirectory> {
     Subject::new(|| async { InDirectory::open(Arc::new(tempfile::tempdir().unwrap())) })
         .with_sibling(|store| async move { Arc::new(InDirectory::open(Arc::clone(&store.directory))) })
         .with_plant(|store, name, bytes| async move { plant(store.path(), &name, &bytes) })
-        .with_outage(|store| async move {
-            // As if the disk had been taken away.
-            let gone = store.directory.path().with_extension("gone");
-            std::fs::rename(store.directory.path(), &gone).unwrap();
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            std::fs::remove_dir_all(gone).unwrap();
-        })
+        .with_outage(take_away)
+}
+
+/// As if the disk had been taken away.
+async fn take_away(store: Arc<InDirectory>) {
+    let gone = store.directory.path().with_extension("gone");
+    std::fs::rename(store.directory.path(), &gone).unwrap();
+    std::fs::remove_dir_all(gone).unwrap();
 }
 
 store_conformance!(file, subject());
+
+fn polling() -> Subject<InDirectory> {
+    let open = |directory: Arc<TempDir>| {
+        let builder = FileStore::builder(directory.path().join("flags.json")).poll_only();
+        InDirectory { store: builder.poll_interval(Duration::from_millis(20)).open().unwrap(), directory }
+    };
+    Subject::new(move || async move { open(Arc::new(tempfile::tempdir().unwrap())) })
+        .with_sibling(move |store| async move { Arc::new(open(Arc::clone(&store.directory))) })
+        .with_plant(|store, name, bytes| async move { plant(store.path(), &name, &bytes) })
+        .with_outage(take_away)
+}
+
+store_conformance!(polled, polling());

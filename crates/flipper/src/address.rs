@@ -9,17 +9,22 @@ struct Scheme {
     is_built_in: bool,
 }
 
-const SCHEMES: &[Scheme] =
-    &[Scheme { name: "memory", feature: "memory", is_built_in: cfg!(feature = "memory") }];
+const SCHEMES: &[Scheme] = &[
+    Scheme { name: "memory", feature: "memory", is_built_in: cfg!(feature = "memory") },
+    Scheme { name: "file", feature: "file", is_built_in: cfg!(feature = "file") },
+];
 
 /// Opens the store at an address, and returns a client of it.
 ///
-/// `memory:` is an empty store in memory, another one at each call.
+/// * `memory:` is an empty store in memory, another one at each call.
+/// * `file:///path` is a JSON file, with `%20` and the like for what an address cannot hold. Reading it for the first
+///   time blocks for a moment. The first write makes the file.
 ///
 /// # Errors
 ///
 /// [`InvalidInput`](ErrorKind::InvalidInput) for an address that has no scheme or an unknown one, or parameters that the
-/// store does not know; [`Unsupported`](ErrorKind::Unsupported) for a store whose feature is off. The message says what
+/// store does not know; [`Unsupported`](ErrorKind::Unsupported) for a store whose feature is off; and what opening the store
+/// itself gives. The message says what
 /// to write or to enable, and repeats nothing of the address but its scheme: the rest may hold a password.
 ///
 /// # Examples
@@ -49,10 +54,42 @@ pub async fn open(address: &str) -> Result<FeatureFlagClient> {
     match name {
         #[cfg(feature = "memory")]
         "memory" if rest.is_empty() => Ok(FeatureFlagClient::new(flipper_memory::MemoryStore::new())),
+        #[cfg(feature = "memory")]
+        "memory" => Err(invalid("`memory:` has nothing behind the colon".to_owned())),
+        #[cfg(feature = "file")]
+        "file" => Ok(FeatureFlagClient::new(flipper_file::FileStore::open(path_of(rest)?)?)),
         _ => {
             let _ = rest;
-            Err(invalid(format!("`{name}:` has nothing behind the colon")))
+            Err(Error::new(ErrorKind::Internal, "a scheme without a store").with_operation("open"))
         }
+    }
+}
+
+/// The path of a file's address, [RFC 8089](https://www.rfc-editor.org/rfc/rfc8089).
+#[cfg(feature = "file")]
+fn path_of(rest: &str) -> Result<std::path::PathBuf> {
+    let wrong = |what: &str| Err(invalid(format!("{what}: write `file:///absolute/path`")));
+    if rest.contains(['?', '#']) {
+        return wrong("`file:` has no parameters, and `?` and `#` in a path are `%3F` and `%23`");
+    }
+    let path = rest.strip_prefix("//localhost").or_else(|| rest.strip_prefix("//")).unwrap_or(rest);
+    if !path.starts_with('/') || path.ends_with('/') {
+        return wrong("`file:` needs the absolute path of a file");
+    }
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut parts = path.split('%');
+    bytes.extend(parts.next().unwrap_or_default().bytes());
+    for part in parts {
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
+            return wrong("a `%` is followed by two digits, and stands for itself as `%25`");
+        };
+        bytes.push(byte);
+        bytes.extend(part.bytes().skip(2));
+    }
+    match String::from_utf8(bytes) {
+        Ok(path) if !path.contains('\0') => Ok(path.into()),
+        _ => wrong("a path is text in UTF-8"),
     }
 }
 
@@ -75,10 +112,40 @@ mod tests {
 
     #[test]
     fn wrong_addresses_say_what_to_write_and_keep_secrets() {
-        for address in ["", "x", "s3://user:hunter2@host", "memory:hunter2", ":hunter2"] {
+        for address in [
+            "",
+            "x",
+            "s3://user:hunter2@host",
+            "memory:hunter2",
+            ":hunter2",
+            "file:hunter2",
+            "file:",
+            "file:///",
+            "file:///hunter2/",
+            "file://host/hunter2",
+            "file:///hunter2%2",
+            "file:///hunter2%zz",
+            "file:///%ff",
+            "file:///hunter2%00",
+            "file:///x?hunter2",
+            "file:///x#hunter2",
+        ] {
             let error = error(address);
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+    }
+
+    #[cfg(feature = "file")]
+    #[test]
+    fn the_path_of_a_file_may_hold_anything() {
+        for (address, path) in [
+            ("///a/b.json", "/a/b.json"),
+            ("/a/b.json", "/a/b.json"),
+            ("//localhost/a", "/a"),
+            ("///a%20b%25%c3%A9/é", "/a b%é/é"),
+        ] {
+            assert_eq!(path_of(address).unwrap().to_str(), Some(path));
         }
     }
 }

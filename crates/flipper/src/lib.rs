@@ -21,10 +21,13 @@
 //! | feature | store | address for [`open`] |
 //! |---|---|---|
 //! | `memory` (default) | `MemoryStore`: for tests and development | `memory:` |
+//! | `file` | `FileStore`: one JSON file, durable and followed | `file:///path` |
 
 mod address;
 
 pub use address::open;
 pub use flipper_core::*;
+#[cfg(feature = "file")]
+pub use flipper_file::{FileStore, FileStoreBuilder};
 #[cfg(feature = "memory")]
 pub use flipper_memory::MemoryStore;

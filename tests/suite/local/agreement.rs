@@ -163,7 +163,7 @@ fn texts_and_lists_of_every_length_are_answered_as_by_an_evaluator() {
     for name in &texts {
         for text in &texts {
             let attribute = Attribute::from(&**text);
-            contexts.push((name, attribute));
+            contexts.push((name.as_str(), attribute));
             let built = [
                 Condition::builder().eq(name, &**text),
                 Condition::builder().gt(name, &**text),

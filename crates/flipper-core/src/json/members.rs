@@ -13,7 +13,8 @@ use crate::{Error, Result};
 ///
 /// # Errors
 ///
-/// [`Corrupt`](crate::ErrorKind::Corrupt) if the text is no JSON object, saying in which line and column.
+/// [`Corrupt`](crate::ErrorKind::Corrupt) if the text is no JSON object, saying in which line and column, and
+/// after which name.
 ///
 /// # Examples
 ///
@@ -26,7 +27,7 @@ use crate::{Error, Result};
 /// assert_eq!(&text[members[1].1.clone()], "[2]");
 ///
 /// let error = json::members("{\n  \"A\": tru }").unwrap_err();
-/// assert!(error.message().contains("line 2, column 8"));
+/// assert!(error.message().contains("expected a value, found 't' in \"A\" at line 2, column 8"));
 /// # Ok::<(), flipper_core::Error>(())
 /// ```
 pub fn members(text: &str) -> Result<Vec<(Text, Range<usize>)>> {
@@ -36,4 +37,26 @@ pub fn members(text: &str) -> Result<Vec<(Text, Range<usize>)>> {
         return Err(Error::corrupt(format!("a JSON object is expected, not {}", root.type_name())));
     }
     Ok(root.members().map(|(name, value)| (Text::from_wtf8(&*name.string()), value.span())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_told_with_the_member_that_they_are_in() {
+        for (text, wrong) in [
+            ("", "expected a value, found the end at line 1"),
+            ("[1, x]", "expected a value, found 'x' at line 1"),
+            ("{x}", "expected a key in double quotes, found 'x' at line 1"),
+            ("{\"a\"}", "expected `:`, found '}' in \"a\""),
+            ("{\"a\": {\"b\": [1, {\"c\": x", "found 'x' in \"a\""),
+            ("{\"a\": {\"b\": [1]}, \"é\": [{}, {}], \"d\" x", "expected `:`, found 'x' in \"d\""),
+            ("{\"a\": {\"b\": [1]}, \"é\": [{}, {}] x", "found 'x' in \"é\""),
+            ("{\"a\": 1, \"b\": 2} x", "expected the end, found 'x' in \"b\""),
+        ] {
+            let error = members(text).unwrap_err();
+            assert!(error.message().contains(wrong), "{text}: {error}");
+        }
+    }
 }

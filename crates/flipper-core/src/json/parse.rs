@@ -6,15 +6,27 @@ use std::borrow::Cow;
 
 use super::MAX_DEPTH;
 use super::scan::first_special;
-use super::tape::{Entry, Kind};
+use super::tape::{Entry, Kind, shortened};
 use crate::{Error, Result};
 
 /// Reads a text whose length has been checked.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
-    let mut parser = Parser { text: text.as_bytes(), at: 0, entries: Vec::with_capacity(text.len() / 8 + 1) };
+    let mut parser = Parser::new(text);
     match parser.document() {
         Ok(()) => Ok(parser.entries),
         Err(what) => Err(syntax_error(text, parser.at, &what)),
+    }
+}
+
+/// As [`parse`], of a text that holds many records: an error says in which.
+pub(super) fn parse_many(text: &str) -> Result<Vec<Entry>> {
+    let mut parser = Parser::new(text);
+    match parser.document() {
+        Ok(()) => Ok(parser.entries),
+        Err(what) => {
+            let name = parser.last_name().map(|name| format!("{what} in {}", shortened(name)));
+            Err(syntax_error(text, parser.at, &name.unwrap_or_else(|| what.into_owned())))
+        }
     }
 }
 
@@ -36,7 +48,27 @@ struct Parser<'t> {
     entries: Vec<Entry>,
 }
 
-impl Parser<'_> {
+impl<'t> Parser<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text: text.as_bytes(), at: 0, entries: Vec::with_capacity(text.len() / 8 + 1) }
+    }
+
+    /// The last name of the outermost object, as it is written, quotes included.
+    fn last_name(&self) -> Option<&'t str> {
+        let (mut name, mut at) = (None, 1);
+        while let Some(key) = self.entries.get(at) {
+            name = Some(key);
+            let Some(value) = self.entries.get(at + 1) else { break };
+            let is_open = matches!(value.kind, Kind::Object | Kind::Array) && value.end == value.start;
+            if is_open {
+                break;
+            }
+            at = value.next as usize;
+        }
+        let name = name.filter(|_| self.entries[0].kind == Kind::Object)?;
+        str::from_utf8(&self.text[name.start as usize - 1..=name.end as usize]).ok()
+    }
+
     fn document(&mut self) -> Result<(), Wrong> {
         // Containers under way, innermost last. A stack of our own: recursion would let a record choose its depth.
         let mut open = [0_u32; MAX_DEPTH];

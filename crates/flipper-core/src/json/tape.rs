@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use super::parse::{hex4, parse, syntax_error};
+use super::parse::{hex4, parse, parse_many, syntax_error};
 use super::text::{push_code_point, wtf8_lossy};
 use super::{MAX_BYTES, Ordered};
 use crate::{Error, Result};
@@ -64,10 +64,10 @@ impl<'t> Document<'t> {
         parse(text).map(|entries| Self { text, entries })
     }
 
-    /// Reads a text as long as places in it can be told.
+    /// Reads a text of many records, as long as places in it can be told.
     pub(super) fn parse_long(text: &'t str) -> Result<Self> {
         match u32::try_from(text.len()) {
-            Ok(_) => parse(text).map(|entries| Self { text, entries }),
+            Ok(_) => parse_many(text).map(|entries| Self { text, entries }),
             Err(_) => Err(Error::corrupt(format!("the text has {} bytes, more than 4 GiB", text.len()))),
         }
     }
