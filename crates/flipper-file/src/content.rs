@@ -18,14 +18,29 @@ pub(crate) struct Content {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    name: Text,
+    named: Arc<Named>,
     /// Where the value stands in the text.
     value: Range<usize>,
+}
+
+/// What contents share as long as it stays the same.
+#[derive(Debug)]
+struct Named {
+    name: Text,
+    /// The name as it is written.
+    key: Box<str>,
     record: Record,
 }
 
+impl Named {
+    fn new(name: Text, record: Record) -> Arc<Self> {
+        let key = layout::key(&name).into();
+        Arc::new(Self { name, key, record })
+    }
+}
+
 /// One record, as it is read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Record {
     Flag(Arc<Versioned<Flag>>),
     Bad { name: Box<str>, version: Version, error: Error },
@@ -58,20 +73,25 @@ impl Content {
         for (name, value) in json::members(&text)? {
             let known =
                 before.entry(&name).filter(|known| before.text[known.value.clone()] == text[value.clone()]);
-            let record = match known.map(|known| &known.record) {
-                Some(Record::Flag(found)) => Record::Flag(Arc::clone(found)),
+            let named = match known.map(|known| &known.named) {
+                Some(named) if matches!(named.record, Record::Flag(_)) => Arc::clone(named),
                 // A bad record says in which line it is, which may be another one now.
-                _ => read_record(&name, &text, &value),
+                _ => {
+                    let record = read_record(&name, &text, &value);
+                    Named::new(name, record)
+                }
             };
-            entries.push(Entry { name, value, record });
+            entries.push(Entry { named, value });
         }
-        entries.sort_by(|one, other| one.name.cmp(&other.name));
-        if let Some([first, second]) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        entries.sort_by(|one, other| one.named.name.cmp(&other.named.name));
+        if let Some([first, second]) =
+            entries.windows(2).find(|pair| pair[0].named.name == pair[1].named.name)
+        {
             return Err(Error::new(
                 ErrorKind::Corrupt,
                 format!(
                     "{:?} stands twice, at {} and at {}: keep one of them",
-                    first.name.to_string_lossy(),
+                    first.named.name.to_string_lossy(),
                     place(&text, first.value.start),
                     place(&text, second.value.start)
                 ),
@@ -84,17 +104,12 @@ impl Content {
         &self.text
     }
 
-    /// The records in their order, each under the name that it is ordered by.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (&Text, &Record)> {
-        self.entries.iter().map(|entry| (&entry.name, &entry.record))
-    }
-
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
-        self.entries.iter().map(|entry| &entry.record)
+        self.entries.iter().map(|entry| &entry.named.record)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Record> {
-        self.entry(&name.into()).map(|entry| &entry.record)
+        self.entry(&name.into()).map(|entry| &entry.named.record)
     }
 
     fn entry(&self, name: &Text) -> Option<&Entry> {
@@ -102,7 +117,7 @@ impl Content {
     }
 
     fn at(&self, name: &Text) -> Result<usize, usize> {
-        self.entries.binary_search_by(|entry| entry.name.cmp(name))
+        self.entries.binary_search_by(|entry| entry.named.name.cmp(name))
     }
 
     /// The same with another record under its name, or without the one that is there. All others keep their text.
@@ -113,31 +128,31 @@ impl Content {
             Ok(at) => (&self.entries[..at], &self.entries[at + 1..]),
             Err(at) => self.entries.split_at(at),
         };
-        let more = value.as_ref().map_or(0, String::len) + name.to_string_lossy().len() + 64;
+        let more = value.as_ref().map_or(0, String::len) + name.to_string_lossy().len() * 2 + 64;
         let mut to = Self {
             text: String::with_capacity(self.text.len() + more),
             entries: Vec::with_capacity(self.entries.len() + 1),
         };
         for entry in before {
-            to.push(entry.name.clone(), &self.text[entry.value.clone()], entry.record.clone());
+            to.push(Arc::clone(&entry.named), &self.text[entry.value.clone()]);
         }
         if let (Some(record), Some(value)) = (record, value) {
-            to.push(name, &value, Record::Flag(record));
+            to.push(Named::new(name, Record::Flag(record)), &value);
         }
         for entry in after {
-            to.push(entry.name.clone(), &self.text[entry.value.clone()], entry.record.clone());
+            to.push(Arc::clone(&entry.named), &self.text[entry.value.clone()]);
         }
         to.text.push_str(if to.entries.is_empty() { "{}\n" } else { "\n}\n" });
         to
     }
 
-    fn push(&mut self, name: Text, value: &str, record: Record) {
+    fn push(&mut self, named: Arc<Named>, value: &str) {
         self.text.push_str(if self.entries.is_empty() { "{\n  " } else { ",\n  " });
-        self.text.push_str(&layout::key(&name));
+        self.text.push_str(&named.key);
         self.text.push_str(": ");
         let start = self.text.len();
         self.text.push_str(value);
-        self.entries.push(Entry { name, value: start..self.text.len(), record });
+        self.entries.push(Entry { named, value: start..self.text.len() });
     }
 }
 
@@ -171,16 +186,16 @@ pub(crate) fn place(text: &str, at: usize) -> String {
 /// What has to happen for one content to become the other.
 pub(crate) fn changes(before: &Content, after: &Content) -> Vec<Change> {
     let mut changes = Vec::new();
-    let (mut before, mut after) = (before.named().peekable(), after.named().peekable());
+    let (mut before, mut after) = (before.entries.iter().peekable(), after.entries.iter().peekable());
     loop {
         let order = match (before.peek(), after.peek()) {
             (None, None) => return changes,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some((one, _)), Some((other, _))) => one.cmp(other),
+            (Some(one), Some(other)) => one.named.name.cmp(&other.named.name),
         };
-        let gone = before.next_if(|_| order.is_le()).map(|(_, gone)| gone);
-        let come = after.next_if(|_| order.is_ge()).map(|(_, come)| come);
+        let gone = before.next_if(|_| order.is_le()).map(|entry| &entry.named.record);
+        let come = after.next_if(|_| order.is_ge()).map(|entry| &entry.named.record);
         match (gone, come) {
             (Some(gone), Some(come)) if gone.version() == come.version() => {}
             (_, Some(Record::Flag(found))) => changes.push(Change::Put(Versioned::clone(found))),
@@ -219,8 +234,8 @@ mod tests {
         let again = read(content.text());
         assert_eq!(again.records().map(Record::name).collect::<Vec<_>>(), ["a", "a\"b", "b", "é"]);
         for (one, other) in content.entries.iter().zip(&again.entries) {
-            assert_eq!((&one.name, &one.value), (&other.name, &other.value));
-            assert_eq!(one.record.version(), other.record.version());
+            assert_eq!((&one.named.name, &one.value), (&other.named.name, &other.value));
+            assert_eq!(one.named.record.version(), other.named.record.version());
         }
         for name in ["a", "é", "b", "a\"b"] {
             content = content.with(name, None);

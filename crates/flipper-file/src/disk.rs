@@ -72,7 +72,7 @@ pub(crate) struct Identity {
 
 /// How long a file must have been left alone until its times tell whether it has changed since: within a tick of the
 /// file system's clock, two changes look like one.
-const SETTLED: Duration = Duration::from_millis(100);
+pub(crate) const SETTLED: Duration = Duration::from_millis(100);
 
 impl Identity {
     fn of(metadata: &Metadata) -> Self {
@@ -88,18 +88,21 @@ impl Identity {
         #[cfg(not(unix))]
         let (device, inode, changed) = (0, 0, modified);
         let now = SystemTime::now();
-        let is_old = |time: Option<SystemTime>| {
-            time.and_then(|time| now.duration_since(time).ok()).is_some_and(|age| age > SETTLED)
+        // A time to come is as far from now as one that has passed: clocks jump, and machines differ.
+        let is_far = |time: Option<SystemTime>| {
+            let distance = |time| now.duration_since(time).unwrap_or_else(|ahead| ahead.duration());
+            time.is_some_and(|time| distance(time) > SETTLED)
         };
-        let is_settled = is_old(modified) && is_old(changed);
+        let is_settled = is_far(modified) && is_far(changed);
         Self { device, inode, len: metadata.len(), modified, changed, is_settled }
     }
 
-    /// Whether this is the same file in the same state. Unless it was settled when it was looked at first, nobody knows.
-    pub(crate) fn is_still(&self, now: &Self) -> bool {
-        self.is_settled && self.is_same(now)
+    /// Whether the times of the file tell for certain that it has not changed since it was looked at.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.is_settled
     }
 
+    /// Whether this is the same file in the same state, as far as its times tell.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Self { is_settled: true, ..*self } == Self { is_settled: true, ..*other }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::disk::{Place, directory_identity};
+use crate::disk::{Place, SETTLED, directory_identity};
 use crate::shared::Shared;
 
 /// What the thread is told.
@@ -54,16 +54,17 @@ fn follow(
 ) {
     loop {
         let Some(shared) = shared.upgrade() else { return };
-        shared.look();
+        let mut is_soon = shared.look();
         if following.is_notified && notices.directories != directories(path) {
             // A directory was replaced, or a link leads elsewhere.
             notices = Notices::new(path, shared.signals.clone());
             shared.is_notified.store(notices.watcher.is_some(), Ordering::Relaxed);
-            shared.look();
+            is_soon = shared.look();
         }
         drop(shared);
+        let interval = if is_soon { following.interval.min(SETTLED * 2) } else { following.interval };
         // File systems of other machines notify nobody and do not say so, hence also without a signal.
-        match signals.recv_timeout(following.interval) {
+        match signals.recv_timeout(interval) {
             Ok(Signal::Look) | Err(RecvTimeoutError::Timeout) => {}
             Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }

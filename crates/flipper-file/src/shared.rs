@@ -42,6 +42,9 @@ struct State {
     content: Arc<Content>,
     /// `None`: there was no file, and no flag.
     seen: Option<Identity>,
+    /// Whether we have written what was seen. It is read again once its times are certain to tell if anybody has changed
+    /// it since, and not at every look until then.
+    is_ours: bool,
     /// Why the content is not what the file has now.
     problem: Option<Error>,
     watchers: Watchers,
@@ -68,6 +71,7 @@ impl Shared {
         let state = State {
             content: Arc::default(),
             seen: None,
+            is_ours: false,
             problem: None,
             watchers: Watchers::default(),
             wakers: Wakers::default(),
@@ -126,11 +130,16 @@ impl Shared {
         let now = disk::identity(&self.path).map_err(|error| self.io_error("look at it", error))?;
         if state.problem.is_none() {
             match (&state.seen, &now) {
-                (Some(seen), Some(now)) if seen.is_still(now) => return Ok(()),
+                (Some(seen), Some(now))
+                    if seen.is_same(now) && (seen.is_settled() || state.is_ours && !now.is_settled()) =>
+                {
+                    return Ok(());
+                }
                 (None, None) => return Ok(()),
                 _ => {}
             }
         }
+        state.is_ours = false;
         let Some((bytes, identity)) =
             disk::read(&self.path).map_err(|error| self.io_error("read it", error))?
         else {
@@ -162,7 +171,8 @@ impl Shared {
         let content =
             Content::read(text, &state.content).map_err(|error| self.error(error.kind(), error.message()))?;
         state.seen = Some(identity);
-        self.take_over(state, content);
+        let changes = changes(&state.content, &content);
+        self.take_over(state, content, &changes);
         Ok(())
     }
 
@@ -223,11 +233,10 @@ impl Shared {
     }
 
     /// Makes a content the current one, for checks and for watchers.
-    fn take_over(&self, state: &mut State, content: Content) {
-        let before = std::mem::replace(&mut state.content, Arc::new(content));
-        let changes = changes(&before, &state.content);
+    fn take_over(&self, state: &mut State, content: Content, changes: &[Change]) {
+        state.content = Arc::new(content);
         self.snapshot.edit(|edit| {
-            for change in &changes {
+            for change in changes {
                 match change {
                     Change::Put(found) => {
                         edit.put(found.clone());
@@ -241,7 +250,7 @@ impl Shared {
                 }
             }
         });
-        for change in &changes {
+        for change in changes {
             if let Change::Bad { error, .. } = change {
                 log::warn!(target: "flipper::file", "{}: {error}; its last good state stays in use", self.path.display());
             }
@@ -249,10 +258,11 @@ impl Shared {
         }
     }
 
-    /// Takes over what has changed; for the watching thread.
-    pub(crate) fn look(&self) {
-        // Whoever asks the store is told, and so are watchers and the log.
+    /// Takes over what has changed, and returns whether to look again soon; for the watching thread.
+    pub(crate) fn look(&self) -> bool {
+        // Whoever asks the store is told what is wrong, and so are watchers and the log.
         let _ = self.current();
+        self.with(|state| state.seen.is_some_and(|seen| !seen.is_settled()))
     }
 
     /// What the file has now.
@@ -309,13 +319,17 @@ impl Shared {
                 .map(|flag| Arc::new(Versioned { value: flag.clone(), version: flag.version_of_bytes() }));
             // Nobody asks for the version of a deletion.
             let version = record.as_ref().map_or(Version::from_u64(0), |record| record.version.clone());
+            let change = match &record {
+                Some(record) => Change::Put(Versioned::clone(record)),
+                None => Change::Deleted { name: edit.name.clone(), version: None },
+            };
             let content = base.with(&edit.name, record);
             if u32::try_from(content.text().len()).is_err() {
                 return Err(self.error(ErrorKind::InvalidInput, "the file would be longer than 4 GiB"));
             }
             let next = Replacement::write(&place, content.text().as_bytes())
                 .map_err(|error| self.io_error("write beside it", error))?;
-            if self.replace(&place, seen, next, content, progress)? {
+            if self.replace(&place, seen, next, content, &change, progress)? {
                 return match disk::sync_directory(&place.directory) {
                     Ok(()) => Ok(Some(version)),
                     Err(error) => {
@@ -339,6 +353,7 @@ impl Shared {
         seen: Option<Identity>,
         next: Replacement<'_>,
         content: Content,
+        change: &Change,
         progress: &Progress,
     ) -> Result<bool> {
         // With the state locked: whoever looks at the file meanwhile must not take over an older one afterwards.
@@ -357,7 +372,8 @@ impl Shared {
             }
             next.put_in_place().map_err(|error| self.io_error("replace it", error))?;
             state.seen = disk::identity(&place.file).ok().flatten();
-            self.take_over(state, content);
+            state.is_ours = true;
+            self.take_over(state, content, std::slice::from_ref(change));
             Ok(true)
         })
     }
