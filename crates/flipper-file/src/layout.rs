@@ -13,9 +13,11 @@ use flipper_core::json::{self, Value};
 
 /// The text of an item in the file, where `level` objects are open.
 pub(crate) fn lay_out(item: &str, level: usize) -> String {
-    if joined(item) == item {
+    if item.starts_with('"') || item.trim() != item {
+        Value::from(item).to_json()
+    } else if joined(item) == item {
         over_lines(item, level)
-    } else if item.contains('\n') || item.trim() != item {
+    } else if item.contains('\n') {
         Value::from(item).to_json()
     } else {
         item.to_owned()
@@ -176,6 +178,57 @@ mod tests {
             let key = key(&name.into());
             assert_eq!(key, expected);
             assert_eq!(Value::parse(&key).unwrap().as_str(), Some(name));
+        }
+    }
+
+    /// A JSON text with spaces wherever they may be, or as flipper-client writes it.
+    fn any_json(random: &mut fastrand::Rng, spaces: &[&str], depth: u32) -> String {
+        let space = |random: &mut fastrand::Rng| (*random.choice(spaces).unwrap()).to_owned();
+        let string = |random: &mut fastrand::Rng| {
+            let pieces =
+                ["a", " ", "é", "\\\"", "\\\\", "\\u00e9", "\\ud800", "{", "]", ", ", ": ", "\\n", "😀"];
+            let text: String = (0..random.usize(..6)).map(|_| random.choice(pieces).unwrap()).collect();
+            format!("\"{text}\"")
+        };
+        let text = match random.u8(..if depth < 4 { 8 } else { 5 }) {
+            0 => "null".to_owned(),
+            1 => "-1.5e+3".to_owned(),
+            2 => "NaN".to_owned(),
+            3 => random.i64(..).to_string(),
+            4 => string(random),
+            5 | 6 => {
+                let members: Vec<_> = (0..random.usize(..4))
+                    .map(|_| {
+                        let (key, value) = (string(random), any_json(random, spaces, depth + 1));
+                        format!("{}{key}{}:{value}", space(random), space(random))
+                    })
+                    .collect();
+                let inside = if members.is_empty() { space(random) } else { members.join(",") };
+                format!("{{{inside}}}")
+            }
+            _ => {
+                let elements: Vec<_> =
+                    (0..random.usize(..4)).map(|_| any_json(random, spaces, depth + 1)).collect();
+                let inside = if elements.is_empty() { space(random) } else { elements.join(",") };
+                format!("[{inside}]")
+            }
+        };
+        format!("{}{text}{}", space(random), space(random))
+    }
+
+    #[test]
+    fn whatever_is_json_round_trips() {
+        let seed = fastrand::u64(..);
+        println!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        for _ in 0..20_000 {
+            let spaces: &[&str] = random.choice([&[""][..], &["", " "], &["", " ", "\n", "\r\n\t"]]).unwrap();
+            let text = any_json(&mut random, spaces, 0);
+            assert!(Value::parse(&text).is_ok(), "{text}");
+            round_trips(&text);
+            let line = joined(&text);
+            assert_eq!(joined(&over_lines(&line, 1)), line);
+            round_trips(&line);
         }
     }
 }
