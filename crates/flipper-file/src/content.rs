@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use flipper_core::json::{self, Text};
+use flipper_core::json::{self, MAX_BYTES, Text};
 use flipper_core::{Change, Error, ErrorKind, Flag, FlagName, Result, Version, Versioned};
 
 use crate::layout;
@@ -121,9 +121,18 @@ impl Content {
     }
 
     /// The same with another record under its name, or without the one that is there. All others keep their text.
-    pub(crate) fn with(&self, name: &str, record: Option<Arc<Versioned<Flag>>>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the record or the file would be too long to be read again.
+    pub(crate) fn with(&self, name: &str, record: Option<Arc<Versioned<Flag>>>) -> Result<Self> {
         let name = Text::from(name);
         let value = record.as_ref().map(|record| layout::lay_out(record.value.as_json(), 1));
+        // As a string, an item may have more escapes than can be read again.
+        if value.as_ref().is_some_and(|value| value.starts_with('"') && value.len() > MAX_BYTES) {
+            let message = "the record is too long: it cannot be laid out over lines, and has too many escapes as a string";
+            return Err(Error::new(ErrorKind::InvalidInput, message).with_store("file"));
+        }
         let (before, after) = match self.at(&name) {
             Ok(at) => (&self.entries[..at], &self.entries[at + 1..]),
             Err(at) => self.entries.split_at(at),
@@ -143,7 +152,12 @@ impl Content {
             to.push(Arc::clone(&entry.named), &self.text[entry.value.clone()]);
         }
         to.text.push_str(if to.entries.is_empty() { "{}\n" } else { "\n}\n" });
-        to
+        if u32::try_from(to.text.len()).is_err() {
+            return Err(
+                Error::new(ErrorKind::InvalidInput, "the file would be longer than 4 GiB").with_store("file")
+            );
+        }
+        Ok(to)
     }
 
     fn push(&mut self, named: Arc<Named>, value: &str) {
@@ -160,7 +174,10 @@ fn read_record(name: &Text, text: &str, value: &Range<usize>) -> Record {
     let shown = name.to_string_lossy();
     let stored = &text[value.clone()];
     let read = || {
-        let name = FlagName::new(&shown)?;
+        let name = name
+            .as_str()
+            .ok_or_else(|| Error::new(ErrorKind::Corrupt, "the name is not text: it has a lone surrogate"))?;
+        let name = FlagName::new(name)?;
         let flag = Flag::read(name, layout::item(stored)?.as_bytes())?;
         let version = flag.version_of_bytes();
         Ok(Arc::new(Versioned { value: flag, version }))
@@ -204,6 +221,9 @@ pub(crate) fn changes(before: &Content, after: &Content) -> Vec<Change> {
                 version: Some(version.clone()),
                 error: error.clone(),
             }),
+            // What it is shown as may be the name of another one.
+            (Some(Record::Bad { name, .. }), None)
+                if FlagName::new(name).is_err() || name.contains('\u{fffd}') => {}
             (Some(gone), None) => changes.push(Change::Deleted { name: gone.name().into(), version: None }),
             (None, None) => {}
         }
@@ -229,7 +249,7 @@ mod tests {
     fn what_is_written_is_sorted_and_read_again() {
         let mut content = Content::default();
         for name in ["b", "é", "a", "a\"b"] {
-            content = content.with(name, Some(record(name)));
+            content = content.with(name, Some(record(name))).unwrap();
         }
         let again = read(content.text());
         assert_eq!(again.records().map(Record::name).collect::<Vec<_>>(), ["a", "a\"b", "b", "é"]);
@@ -238,7 +258,7 @@ mod tests {
             assert_eq!(one.named.record.version(), other.named.record.version());
         }
         for name in ["a", "é", "b", "a\"b"] {
-            content = content.with(name, None);
+            content = content.with(name, None).unwrap();
         }
         assert_eq!(content.text(), "{}\n");
     }
@@ -246,9 +266,9 @@ mod tests {
     #[test]
     fn what_others_have_written_keeps_its_text() {
         let content = read("{\"z\": {\n\t\"odd\":  1 }, \"\\u0041\":[] ,\"\\ud800\": 1}");
-        let written = content.with("m", Some(record("m"))).with("m", None);
+        let written = content.with("m", Some(record("m"))).unwrap().with("m", None).unwrap();
         assert_eq!(written.text(), "{\n  \"A\": [],\n  \"z\": {\n\t\"odd\":  1 },\n  \"\\ud800\": 1\n}\n");
-        assert_eq!(read(written.text()).with("m", None).text(), written.text());
+        assert_eq!(read(written.text()).with("m", None).unwrap().text(), written.text());
     }
 
     #[test]
@@ -278,7 +298,8 @@ mod tests {
 
     #[test]
     fn records_that_stand_as_before_are_not_read_again() {
-        let before = Content::default().with("a", Some(record("a"))).with("b", Some(record("b")));
+        let before =
+            Content::default().with("a", Some(record("a"))).unwrap().with("b", Some(record("b"))).unwrap();
         let after =
             Content::read(before.text().replace("false", "true").replacen("true", "false", 1), &before)
                 .unwrap();

@@ -1,66 +1,14 @@
 //! The file on the disk: read whole, replaced whole.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
-/// A file's coordinates: where a rename takes effect, and which files beside it are ours.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Without symbolic links, so that what they lead to is replaced, and not they.
-    pub(crate) file: PathBuf,
-    pub(crate) directory: PathBuf,
-    lock: PathBuf,
-    new: PathBuf,
-}
-
-impl Place {
-    /// Finds a file's place now: links may be changed at any time.
-    pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        let file = resolved(path)?;
-        let no_file = || io::Error::new(ErrorKind::InvalidInput, "the path does not name a file");
-        let name = file.file_name().ok_or_else(no_file)?;
-        let beside = |suffix: &str| {
-            let mut hidden = OsString::from(".");
-            hidden.push(name);
-            hidden.push(suffix);
-            file.with_file_name(hidden)
-        };
-        let directory = directory_of(&file);
-        Ok(Self { lock: beside(".lock"), new: beside(".new"), directory, file })
-    }
-}
-
-fn directory_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(parent) if parent != OsStr::new("") => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-/// Follows links, also to what is not there yet.
-fn resolved(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..40 {
-        match fs::canonicalize(&path) {
-            Ok(found) => return Ok(found),
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            Err(_) => {
-                let directory = directory_of(&path);
-                let Ok(target) = fs::read_link(&path) else {
-                    return Ok(fs::canonicalize(directory)?.join(path.file_name().unwrap_or_default()));
-                };
-                path = directory.join(target);
-            }
-        }
-    }
-    Err(io::Error::other("too many symbolic links"))
-}
+use crate::place::Place;
 
 /// Tells a file and its state from others, without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Identity {
     device: u64,
     inode: u64,
@@ -71,8 +19,11 @@ pub(crate) struct Identity {
 }
 
 /// How long a file must have been left alone until its times tell whether it has changed since: within a tick of the
-/// file system's clock, two changes look like one.
-pub(crate) const SETTLED: Duration = Duration::from_millis(100);
+/// file system's clock, two changes look like one. There are file systems that count in two seconds.
+pub(crate) const SETTLED: Duration = Duration::from_secs(2);
+
+/// More is more than places in it can be told of.
+const MOST_BYTES: u64 = u32::MAX as u64;
 
 impl Identity {
     fn of(metadata: &Metadata) -> Self {
@@ -104,11 +55,20 @@ impl Identity {
 
     /// Whether this is the same file in the same state, as far as its times tell.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Self { is_settled: true, ..*self } == Self { is_settled: true, ..*other }
+        self.has_same_content(other) && self.changed == other.changed
+    }
+
+    /// The same, where it may have been renamed meanwhile.
+    fn has_same_content(&self, other: &Self) -> bool {
+        self.is_same_file(other) && self.len == other.len && self.modified == other.modified
+    }
+
+    fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-/// What tells a file or a directory from others, if there is one.
+/// What tells a file from others, if there is one.
 pub(crate) fn identity(path: &Path) -> io::Result<Option<Identity>> {
     found(fs::metadata(path)).map(|metadata| metadata.as_ref().map(Identity::of))
 }
@@ -119,7 +79,7 @@ pub(crate) fn directory_identity(path: &Path) -> Option<(u64, u64)> {
     Some((identity.device, identity.inode))
 }
 
-fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(crate) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -127,156 +87,198 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
+fn regular(metadata: Metadata) -> io::Result<Metadata> {
+    if metadata.is_file() {
+        Ok(metadata)
+    } else {
+        Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
+    }
+}
+
+/// Options that never wait for the other end of a pipe.
+pub(crate) fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    options.clone()
+}
+
+/// Options that make a file which nobody else may read.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.clone()
+}
+
+/// Whether an open file is the one at a path.
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = Identity::of(&file.metadata()?);
+    Ok(identity(path)?.is_some_and(|there| there.is_same_file(&ours)))
+}
+
 /// Reads a file, if there is one.
 pub(crate) fn read(path: &Path) -> io::Result<Option<(Vec<u8>, Identity)>> {
-    let Some(mut file) = found(File::open(path))? else { return Ok(None) };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"));
-    }
-    loop {
-        let before = Identity::of(&file.metadata()?);
-        let mut bytes = Vec::with_capacity(before.len as usize + 1);
-        file.read_to_end(&mut bytes)?;
+    let Some(metadata) = found(fs::metadata(path))? else { return Ok(None) };
+    regular(metadata)?;
+    let Some(mut file) = found(options().read(true).open(path))? else { return Ok(None) };
+    for _ in 0..3 {
+        let before = Identity::of(&regular(file.metadata()?)?);
+        if before.len > MOST_BYTES {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                format!("it has {} bytes, more than 4 GiB", before.len),
+            ));
+        }
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(before.len as usize + 1)?;
+        (&file).take(MOST_BYTES).read_to_end(&mut bytes)?;
         // Somebody may be writing into it.
         if Identity::of(&file.metadata()?).is_same(&before) {
             return Ok(Some((bytes, before)));
         }
-        io::Seek::rewind(&mut file)?;
+        file.rewind()?;
     }
+    Err(io::Error::other("somebody is writing it all the time"))
 }
 
-/// Held while a file is read, changed and replaced, by one writer of all processes.
-///
-/// The operating system gives it up when the process ends, however that happens.
-#[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "holds the lock")] File);
+/// How a replacement went that could not be completed.
+pub(crate) enum NotReplaced {
+    /// Somebody has changed the file; nothing has happened.
+    Moved,
+    /// Nothing has happened.
+    Failed(io::Error),
+    /// Nobody knows what has happened.
+    Unknown(io::Error),
+}
 
-impl Lock {
-    /// Waits for the lock; `None` if somebody holds it until the deadline.
-    pub(crate) fn acquire(place: &Place, deadline: Instant) -> io::Result<Option<Self>> {
-        let mut file = Self::open(place)?;
-        let mut pause = Duration::from_micros(200);
-        loop {
-            match file.try_lock() {
-                // Who deletes the lock file, as one does who cleans up, leaves a lock that nobody else meets.
-                Ok(()) if is_at(&file, &place.lock)? => return Ok(Some(Self(file))),
-                Ok(()) => {
-                    file = Self::open(place)?;
-                    continue;
-                }
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            std::thread::sleep(pause.min(left));
-            pause = (pause * 2).min(Duration::from_millis(5));
-        }
+impl From<io::Error> for NotReplaced {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
     }
-}
-
-impl Lock {
-    fn open(place: &Place) -> io::Result<File> {
-        loop {
-            if let Some(file) = found(OpenOptions::new().write(true).open(&place.lock))? {
-                return Ok(file);
-            }
-            let mut options = OpenOptions::new();
-            options.create_new(true).write(true);
-            private(&mut options);
-            match options.open(&place.lock) {
-                Ok(file) => {
-                    // Whoever may write the file may lock it too.
-                    if let Some(data) = found(fs::metadata(&place.file))? {
-                        same_owner(&file, &data)?;
-                    }
-                    return Ok(file);
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-/// Whether an open file is the one at a path.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let ours = Identity::of(&file.metadata()?);
-    let there = identity(path)?;
-    Ok(there.is_some_and(|there| (there.device, there.inode) == (ours.device, ours.inode)))
-}
-
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-}
-
-#[cfg(not(unix))]
-fn private(_: &mut OpenOptions) {}
-
-/// Gives a file the mode of another, and its owner, which only some may.
-#[cfg(unix)]
-fn same_owner(file: &File, as_of: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let ours = file.metadata()?;
-    if (ours.uid(), ours.gid()) != (as_of.uid(), as_of.gid()) {
-        // Without the right to it, the file becomes ours, as with any editor.
-        let _ = fchown(file, Some(as_of.uid()), Some(as_of.gid()));
-    }
-    // After the owner, whose change takes bits away.
-    file.set_permissions(as_of.permissions())
-}
-
-#[cfg(not(unix))]
-fn same_owner(file: &File, as_of: &Metadata) -> io::Result<()> {
-    file.set_permissions(as_of.permissions())
 }
 
 /// A file's next state, on the disk under another name. Dropped, it is deleted.
 #[derive(Debug)]
 pub(crate) struct Replacement<'p> {
     place: &'p Place,
-    is_in_place: bool,
+    file: File,
+    /// Opened before anything has happened, as it may not be permitted.
+    directory: Option<File>,
 }
 
 impl<'p> Replacement<'p> {
     /// Writes the next state. Whoever holds the lock may.
     pub(crate) fn write(place: &'p Place, bytes: &[u8]) -> io::Result<Self> {
+        let directory = if cfg!(unix) { Some(File::open(&place.directory)?) } else { None };
         // What a writer that was killed has left; and never through a link that somebody has put there.
         found(fs::remove_file(&place.new))?;
-        let mut options = OpenOptions::new();
-        options.create_new(true).write(true);
-        private(&mut options);
-        let mut file = options.open(&place.new)?;
-        let replacement = Self { place, is_in_place: false };
+        let file = private().open(&place.new)?;
+        let mut replacement = Self { place, file, directory };
         if let Some(current) = found(fs::metadata(&place.file))? {
-            same_owner(&file, &current)?;
+            same_access(&replacement.file, &current)?;
         }
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        replacement.file.write_all(bytes)?;
+        replacement.file.sync_all()?;
         Ok(replacement)
     }
 
-    /// Puts it in the place of the file.
-    pub(crate) fn put_in_place(mut self) -> io::Result<()> {
-        fs::rename(&self.place.new, &self.place.file)?;
-        self.is_in_place = true;
-        Ok(())
+    /// Puts it in the place of the file, if that still is what was seen.
+    pub(crate) fn put_in_place(&self, seen: Option<&Identity>) -> Result<(), NotReplaced> {
+        let Place { file, new, .. } = self.place;
+        if !is_at(&self.file, new)? {
+            // Somebody has deleted the lock file, and two writers are here.
+            return Err(NotReplaced::Moved);
+        }
+        match (seen, identity(file)?) {
+            (Some(seen), Some(now)) if seen.is_same(&now) => {}
+            (None, None) => {}
+            _ => return Err(NotReplaced::Moved),
+        }
+        let renamed = match seen {
+            Some(seen) => self.exchange(seen)?,
+            None => fs::rename(new, file),
+        };
+        match renamed {
+            Ok(()) => Ok(()),
+            Err(error) => match is_at(&self.file, file) {
+                Ok(false) => Err(NotReplaced::Failed(error)),
+                _ => Err(NotReplaced::Unknown(error)),
+            },
+        }
+    }
+
+    /// Swaps the two, looks at what has come out, and swaps them back if it is not what was seen: an editor may save between
+    /// a look and a rename.
+    #[cfg(target_os = "linux")]
+    fn exchange(&self, seen: &Identity) -> Result<io::Result<()>, NotReplaced> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        let Place { file, new, .. } = self.place;
+        let swap = || renameat_with(CWD, new, CWD, file, RenameFlags::EXCHANGE);
+        match swap() {
+            Ok(()) => {}
+            Err(rustix::io::Errno::NOENT) => return Err(NotReplaced::Moved),
+            // A file system that cannot.
+            Err(_) => return Ok(fs::rename(new, file)),
+        }
+        match identity(new) {
+            Ok(Some(out)) if out.has_same_content(seen) => return Ok(Ok(())),
+            Ok(_) => {}
+            Err(error) => return Err(NotReplaced::Unknown(error)),
+        }
+        // What has come out is the editor's, and so is what comes out next if that is not ours.
+        for _ in 0..100 {
+            if let Err(error) = swap() {
+                return Err(NotReplaced::Unknown(error.into()));
+            }
+            match is_at(&self.file, new) {
+                Ok(true) => return Err(NotReplaced::Moved),
+                Ok(false) => {}
+                Err(error) => return Err(NotReplaced::Unknown(error)),
+            }
+        }
+        Err(NotReplaced::Unknown(io::Error::other("somebody replaces it all the time")))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn exchange(&self, _: &Identity) -> Result<io::Result<()>, NotReplaced> {
+        Ok(fs::rename(&self.place.new, &self.place.file))
+    }
+
+    /// Has the rename survive a loss of power.
+    pub(crate) fn flush(self) -> io::Result<()> {
+        self.directory.as_ref().map_or(Ok(()), File::sync_all)
     }
 }
 
 impl Drop for Replacement<'_> {
     fn drop(&mut self) {
-        if !self.is_in_place {
-            let _ = fs::remove_file(&self.place.new);
-        }
+        // It, if it was not put in place; else what it was exchanged for.
+        let _ = fs::remove_file(&self.place.new);
     }
 }
 
-/// Has a rename survive a loss of power.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+/// Gives a file to those who may read and write another.
+#[cfg(unix)]
+pub(crate) fn same_access(file: &File, as_of: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+    let ours = file.metadata()?;
+    let (uid, gid) = (as_of.uid(), as_of.gid());
+    let mut mode = as_of.permissions().mode() & 0o7777;
+    // Without the right to it, the file becomes ours, as with any editor; but not our group's.
+    let is_given = (ours.uid(), ours.gid()) == (uid, gid) || fchown(file, Some(uid), Some(gid)).is_ok();
+    if !is_given && ours.gid() != gid && fchown(file, None, Some(gid)).is_err() {
+        mode &= !0o070;
+    }
+    // After the owner, whose change takes bits away.
+    file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn same_access(file: &File, as_of: &Metadata) -> io::Result<()> {
+    file.set_permissions(as_of.permissions())
 }

@@ -1,10 +1,16 @@
-//! A write, on its way to the thread that makes it.
+//! Writes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use flipper_core::{Expect, Flag, Version};
+use flipper_core::{Change, Error, ErrorKind, Expect, Flag, Result, Version, Versioned};
 
 use crate::content::Record;
+use crate::disk::{self, NotReplaced, Replacement};
+use crate::place::{Lock, Place};
+use crate::shared::Shared;
 
 /// How far a write has come. Whoever waits for it and gives up finds out whether it will happen.
 #[derive(Debug, Default)]
@@ -18,6 +24,11 @@ impl Progress {
     /// Whether it may be made: nobody has given it up.
     pub(crate) fn begin(&self) -> bool {
         self.0.compare_exchange(WAITING, WRITING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Waits again: what was begun has not happened.
+    pub(crate) fn begin_again(&self) {
+        self.0.store(WAITING, Ordering::Release);
     }
 
     /// Whether a write that is not waited for any more does not happen either.
@@ -56,6 +67,107 @@ impl Expected {
             Self::Any => true,
             Self::Absent => found.is_none(),
             Self::Matches(version) => found.is_some_and(|found| found.version() == version),
+        }
+    }
+}
+
+/// How an attempt to write has ended.
+enum Attempt {
+    Done(Option<Version>),
+    /// Somebody has changed something meanwhile; nothing has happened.
+    Moved,
+}
+
+impl Shared {
+    /// Makes a write; `None` if the flag that is to be deleted is not there.
+    pub(crate) fn write(&self, edit: &Edit, progress: &Progress) -> Result<Option<Version>> {
+        let now = Instant::now();
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + Duration::from_hours(24 * 365));
+        loop {
+            // Anew each time: links may be changed meanwhile.
+            let place = Place::of(&self.path).map_err(|error| self.io_error("find its directory", error))?;
+            let locked = Lock::acquire(&place, deadline).map_err(|error| self.io_error("lock it", error))?;
+            let Some(lock) = locked else {
+                let message = format_args!("another process has kept it locked for {:?}", self.timeout);
+                return Err(self.error(ErrorKind::Unavailable, message));
+            };
+            match self.attempt(edit, progress, &place, &lock)? {
+                Attempt::Done(version) => return Ok(version),
+                Attempt::Moved if Instant::now() < deadline => {
+                    drop(lock);
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Attempt::Moved => {
+                    let message = "somebody else changes it all the time, without its lock";
+                    return Err(self.error(ErrorKind::Unavailable, message));
+                }
+            }
+        }
+    }
+
+    fn attempt(&self, edit: &Edit, progress: &Progress, place: &Place, held: &Lock) -> Result<Attempt> {
+        let (base, seen) = self.current()?;
+        let found = base.get(&edit.name);
+        if edit.flag.is_none() && found.is_none() {
+            return Ok(Attempt::Done(None));
+        }
+        if !edit.expect.is_met(found) {
+            let message = "the flag is not as it was expected to be";
+            return Err(Error::new(ErrorKind::Conflict, message).with_store("file"));
+        }
+        let record = edit
+            .flag
+            .as_ref()
+            .map(|flag| Arc::new(Versioned { value: flag.clone(), version: flag.version_of_bytes() }));
+        // Nobody asks for the version of a deletion.
+        let version = record.as_ref().map_or(Version::from_u64(0), |record| record.version.clone());
+        let change = match &record {
+            Some(record) => Change::Put(Versioned::clone(record)),
+            None => Change::Deleted { name: edit.name.clone(), version: None },
+        };
+        let content = base.with(&edit.name, record)?;
+        let next = Replacement::write(place, content.text().as_bytes())
+            .map_err(|error| self.io_error("write beside it", error))?;
+        // With the state locked: whoever looks at the file meanwhile must not take over an older one afterwards.
+        let is_done = self.with(|state| {
+            let check = |error| self.io_error("look at it", error);
+            // An editor knows nothing of the lock, a link may lead elsewhere now, and the lock file may have been deleted.
+            if !Arc::ptr_eq(&base, &state.content)
+                || Place::of(&self.path).map_err(check)? != *place
+                || !held.is_at(place).map_err(check)?
+            {
+                return Ok(false);
+            }
+            if state.is_closed || !progress.begin() {
+                return Err(Error::new(ErrorKind::Unavailable, "the store was closed").with_store("file"));
+            }
+            match next.put_in_place(seen.as_ref()) {
+                Ok(()) => {}
+                Err(NotReplaced::Moved) => {
+                    // Or it was given up just now, and nobody waits any more.
+                    progress.begin_again();
+                    return Ok(false);
+                }
+                Err(NotReplaced::Failed(error)) => return Err(self.io_error("replace it", error)),
+                Err(NotReplaced::Unknown(error)) => {
+                    let message = format_args!("it may or may not have been replaced: {error}");
+                    return Err(self.error(ErrorKind::OutcomeUnknown, message).with_source(error));
+                }
+            }
+            state.seen = disk::identity(&place.file).ok().flatten();
+            state.is_ours = true;
+            self.take_over(state, content, std::slice::from_ref(&change));
+            Ok(true)
+        })?;
+        if !is_done {
+            return Ok(Attempt::Moved);
+        }
+        match next.flush() {
+            Ok(()) => Ok(Attempt::Done(Some(version))),
+            Err(error) => {
+                let message = format_args!("the write may not survive a loss of power: {error}");
+                Err(self.error(ErrorKind::OutcomeUnknown, message).with_source(error))
+            }
         }
     }
 }

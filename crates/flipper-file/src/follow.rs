@@ -11,7 +11,8 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::disk::{Place, SETTLED, directory_identity};
+use crate::disk::{SETTLED, directory_identity};
+use crate::place::{Place, directory_of};
 use crate::shared::Shared;
 
 /// What the thread is told.
@@ -19,6 +20,8 @@ use crate::shared::Shared;
 pub(crate) enum Signal {
     /// Something has happened.
     Look,
+    /// Something has happened to a directory that is watched: one that is made again is another one, and is not watched.
+    Renew,
     Stop,
 }
 
@@ -52,27 +55,45 @@ fn follow(
     path: &Path,
     following: Following,
 ) {
+    let _guard = Guard(shared);
+    let mut is_stale = false;
     loop {
         let Some(shared) = shared.upgrade() else { return };
         let mut is_soon = shared.look();
-        if following.is_notified && notices.directories != directories(path) {
-            // A directory was replaced, or a link leads elsewhere.
+        // A directory was replaced, a link leads elsewhere, or there were no notices to be had.
+        is_stale |= notices.watcher.is_none() || notices.directories != directories(path);
+        if following.is_notified && is_stale {
             notices = Notices::new(path, shared.signals.clone());
             shared.is_notified.store(notices.watcher.is_some(), Ordering::Relaxed);
             is_soon = shared.look();
         }
         drop(shared);
-        let interval = if is_soon { following.interval.min(SETTLED * 2) } else { following.interval };
+        let interval = if is_soon { following.interval.min(SETTLED) } else { following.interval };
         // File systems of other machines notify nobody and do not say so, hence also without a signal.
-        match signals.recv_timeout(interval) {
-            Ok(Signal::Look) | Err(RecvTimeoutError::Timeout) => {}
-            Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-        }
-        // Several notices of one change are one look.
-        while let Ok(signal) = signals.try_recv() {
-            if let Signal::Stop = signal {
-                return;
+        let mut signal = signals.recv_timeout(interval);
+        is_stale = false;
+        loop {
+            match signal {
+                Ok(Signal::Look) => {}
+                Ok(Signal::Renew) => is_stale = true,
+                Err(RecvTimeoutError::Timeout) => break,
+                Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
+            // Several notices of one change are one look.
+            signal = signals.recv_timeout(Duration::ZERO);
+        }
+    }
+}
+
+/// Says that nobody follows the file any more, should this ever panic.
+struct Guard<'s>(&'s Weak<Shared>);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if thread::panicking()
+            && let Some(shared) = self.0.upgrade()
+        {
+            shared.lose_sight();
         }
     }
 }
@@ -100,14 +121,18 @@ impl Notices {
 }
 
 fn watch(directories: &[Directory], signals: Sender<Signal>) -> notify::Result<RecommendedWatcher> {
+    let paths: Vec<_> = directories.iter().map(|(directory, _)| directory.clone()).collect();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // What was only read, by us as well, has not changed.
-        let is_read = event.as_ref().is_ok_and(|event| {
-            matches!(event.kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
-        });
-        if !is_read {
-            let _ = signals.send(Signal::Look);
-        }
+        let signal = match &event {
+            // What was only read, by us as well, has not changed.
+            Ok(event) if matches!(event.kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write)) =>
+            {
+                return;
+            }
+            Ok(event) if !event.paths.iter().any(|path| paths.contains(path)) => Signal::Look,
+            _ => Signal::Renew,
+        };
+        let _ = signals.send(signal);
     })?;
     for (directory, _) in directories {
         watcher.watch(directory, RecursiveMode::NonRecursive)?;
@@ -117,10 +142,7 @@ fn watch(directories: &[Directory], signals: Sender<Signal>) -> notify::Result<R
 
 /// Where the file and what it leads to are.
 fn directories(path: &Path) -> Vec<Directory> {
-    let beside = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
+    let beside = directory_of(path);
     let mut directories = vec![beside];
     directories.extend(Place::of(path).ok().map(|place| place.directory));
     directories.dedup();

@@ -16,7 +16,8 @@ pub(crate) fn lay_out(item: &str, level: usize) -> String {
     if item.starts_with('"') || item.trim() != item {
         Value::from(item).to_json()
     } else if joined(item) == item {
-        over_lines(item, level)
+        // Of many small elements deep inside, the spaces would be most of the file.
+        over_lines(item, level, item.len() * 4 + 1024).unwrap_or_else(|| item.to_owned())
     } else if item.contains('\n') {
         Value::from(item).to_json()
     } else {
@@ -35,12 +36,6 @@ pub(crate) fn item(value: &str) -> Result<Cow<'_, str>> {
     } else {
         Ok(Cow::Borrowed(value))
     }
-}
-
-/// How long an item is in the file, if it is kept as a string there; else 0.
-pub(crate) fn string_len_of(item: &str) -> usize {
-    let laid_out = lay_out(item, 0);
-    if laid_out.starts_with('"') { laid_out.len() } else { 0 }
 }
 
 /// The name of a flag, as a key. Readable, so only what must be is escaped.
@@ -63,8 +58,8 @@ fn joined(text: &str) -> String {
     joined
 }
 
-/// A JSON text with a line for each member and element.
-fn over_lines(text: &str, mut level: usize) -> String {
+/// A JSON text with a line for each member and element; `None` if it has more than so many bytes then.
+fn over_lines(text: &str, mut level: usize, most: usize) -> Option<String> {
     fn line(out: &mut String, level: usize) {
         out.push('\n');
         (0..level).for_each(|_| out.push_str("  "));
@@ -72,6 +67,9 @@ fn over_lines(text: &str, mut level: usize) -> String {
     let mut out = String::with_capacity(text.len() * 2);
     let mut tokens = tokens(text);
     while let Some(token) = tokens.next() {
+        if out.len() > most {
+            return None;
+        }
         match token {
             "{" | "[" => {
                 out.push_str(token);
@@ -95,7 +93,7 @@ fn over_lines(text: &str, mut level: usize) -> String {
             _ => out.push_str(token),
         }
     }
-    out
+    Some(out)
 }
 
 /// The tokens of a text that is JSON, without the spaces between them.
@@ -171,6 +169,12 @@ mod tests {
     }
 
     #[test]
+    fn what_would_be_mostly_spaces_stays_on_its_line() {
+        let deep = format!("{{\"a\": {}{}{}}}", "[".repeat(150), "1, ".repeat(1000) + "1", "]".repeat(150));
+        assert_eq!(round_trips(&deep), deep);
+    }
+
+    #[test]
     fn names_stand_as_they_are_read() {
         for (name, expected) in
             [("é😀", "\"é😀\""), ("a\"b\\", r#""a\"b\\""#), ("a\u{7f}\n", r#""a\u007f\n""#)]
@@ -227,7 +231,7 @@ mod tests {
             assert!(Value::parse(&text).is_ok(), "{text}");
             round_trips(&text);
             let line = joined(&text);
-            assert_eq!(joined(&over_lines(&line, 1)), line);
+            assert_eq!(joined(&over_lines(&line, 1, usize::MAX).unwrap()), line);
             round_trips(&line);
         }
     }

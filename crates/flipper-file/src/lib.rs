@@ -68,6 +68,7 @@ mod disk;
 mod edit;
 mod follow;
 mod layout;
+mod place;
 mod shared;
 mod store;
 

@@ -5,19 +5,18 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flipper_core::store::{Wakers, Watchers};
 use flipper_core::{
     BoxStream, Change, Error, ErrorKind, Flag, Freshness, Listed, Page, Result, ResyncCause, Snapshot,
-    StaleCause, Timestamp, Version, Versioned,
+    StaleCause, Timestamp, Versioned,
 };
 
 use crate::content::{Content, Record, changes};
-use crate::disk::{self, Identity, Lock, Place, Replacement};
-use crate::edit::{Edit, Progress};
+use crate::disk::{self, Identity};
 use crate::follow::Signal;
 
 /// How often a file is looked at that cannot be read, as somebody may be writing it, and how long after one another.
@@ -31,6 +30,7 @@ pub(crate) struct Shared {
     /// How long a write may wait for others.
     pub(crate) timeout: Duration,
     state: Mutex<State>,
+    audience: Mutex<Audience>,
     /// Whether the operating system tells when something happens.
     pub(crate) is_notified: AtomicBool,
     /// To the watching thread.
@@ -38,26 +38,25 @@ pub(crate) struct Shared {
 }
 
 #[derive(Debug)]
-struct State {
-    content: Arc<Content>,
+pub(crate) struct State {
+    pub(crate) content: Arc<Content>,
     /// `None`: there was no file, and no flag.
-    seen: Option<Identity>,
+    pub(crate) seen: Option<Identity>,
     /// Whether we have written what was seen. It is read again once its times are certain to tell if anybody has changed
     /// it since, and not at every look until then.
-    is_ours: bool,
+    pub(crate) is_ours: bool,
     /// Why the content is not what the file has now.
     problem: Option<Error>,
-    watchers: Watchers,
     /// Whom to wake once the lock is given back: a waker is somebody else's code.
     wakers: Wakers,
-    is_closed: bool,
+    pub(crate) is_closed: bool,
 }
 
-impl State {
-    fn tell(&mut self, change: &Change) {
-        let wakers = self.watchers.tell(change);
-        self.wakers.add(wakers);
-    }
+/// Who is told. It has a lock of its own, which nobody holds while the disk is waited for.
+#[derive(Debug, Default)]
+struct Audience {
+    watchers: Watchers,
+    down: Option<Error>,
 }
 
 impl Shared {
@@ -73,7 +72,6 @@ impl Shared {
             seen: None,
             is_ours: false,
             problem: None,
-            watchers: Watchers::default(),
             wakers: Wakers::default(),
             is_closed: false,
         };
@@ -83,6 +81,7 @@ impl Shared {
             snapshot,
             timeout,
             state: Mutex::new(state),
+            audience: Mutex::default(),
             is_notified: AtomicBool::new(false),
             signals,
         };
@@ -94,8 +93,8 @@ impl Shared {
     }
 
     /// Does something with the state, which is locked meanwhile.
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = lock(&self.state);
         let result = work(&mut state);
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
@@ -103,11 +102,11 @@ impl Shared {
         result
     }
 
-    fn error(&self, kind: ErrorKind, message: impl Display) -> Error {
+    pub(crate) fn error(&self, kind: ErrorKind, message: impl Display) -> Error {
         Error::new(kind, format!("{}: {message}", self.path.display())).with_store("file")
     }
 
-    fn io_error(&self, what: &str, error: io::Error) -> Error {
+    pub(crate) fn io_error(&self, what: &str, error: io::Error) -> Error {
         let kind = match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 ErrorKind::PermissionDenied
@@ -160,6 +159,10 @@ impl Shared {
         if bytes.is_empty() {
             // What a crash leaves of a file, and an editor for a moment.
             let message = "the file has nothing in it: write `{}` into it if it is to be empty";
+            return Err(self.error(ErrorKind::Corrupt, message));
+        }
+        if bytes.starts_with(b"\xef\xbb\xbf") {
+            let message = "the file begins with a byte order mark: save it as UTF-8 without one";
             return Err(self.error(ErrorKind::Corrupt, message));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -226,14 +229,23 @@ impl Shared {
         };
         self.snapshot.edit(|edit| edit.set_freshness(freshness));
         state.problem = problem.cloned();
-        state.tell(&match problem {
-            None => Change::Resync { cause: ResyncCause::Reconnected },
-            Some(error) => Change::Down { error: error.clone() },
-        });
+        lock(&self.audience).down = problem.cloned();
+        self.tell(
+            state,
+            &match problem {
+                None => Change::Resync { cause: ResyncCause::Reconnected },
+                Some(error) => Change::Down { error: error.clone() },
+            },
+        );
+    }
+
+    fn tell(&self, state: &mut State, change: &Change) {
+        let wakers = lock(&self.audience).watchers.tell(change);
+        state.wakers.add(wakers);
     }
 
     /// Makes a content the current one, for checks and for watchers.
-    fn take_over(&self, state: &mut State, content: Content, changes: &[Change]) {
+    pub(crate) fn take_over(&self, state: &mut State, content: Content, changes: &[Change]) {
         state.content = Arc::new(content);
         self.snapshot.edit(|edit| {
             for change in changes {
@@ -254,7 +266,7 @@ impl Shared {
             if let Change::Bad { error, .. } = change {
                 log::warn!(target: "flipper::file", "{}: {error}; its last good state stays in use", self.path.display());
             }
-            state.tell(change);
+            self.tell(state, change);
         }
     }
 
@@ -266,7 +278,7 @@ impl Shared {
     }
 
     /// What the file has now.
-    fn current(&self) -> Result<(Arc<Content>, Option<Identity>)> {
+    pub(crate) fn current(&self) -> Result<(Arc<Content>, Option<Identity>)> {
         self.with(|state| {
             self.refresh_patiently(state)?;
             Ok((Arc::clone(&state.content), state.seen))
@@ -294,106 +306,33 @@ impl Shared {
             .collect())
     }
 
-    /// Makes a write; `None` if the flag that is to be deleted is not there.
-    pub(crate) fn write(&self, edit: &Edit, progress: &Progress) -> Result<Option<Version>> {
-        let deadline = Instant::now() + self.timeout;
-        let place = Place::of(&self.path).map_err(|error| self.io_error("find its directory", error))?;
-        let locked = Lock::acquire(&place, deadline).map_err(|error| self.io_error("lock it", error))?;
-        let Some(_lock) = locked else {
-            let message = format_args!("another process has kept it locked for {:?}", self.timeout);
-            return Err(self.error(ErrorKind::Unavailable, message));
-        };
-        loop {
-            let (base, seen) = self.current()?;
-            let found = base.get(&edit.name);
-            if edit.flag.is_none() && found.is_none() {
-                return Ok(None);
-            }
-            if !edit.expect.is_met(found) {
-                let message = "the flag is not as it was expected to be";
-                return Err(Error::new(ErrorKind::Conflict, message).with_store("file"));
-            }
-            let record = edit
-                .flag
-                .as_ref()
-                .map(|flag| Arc::new(Versioned { value: flag.clone(), version: flag.version_of_bytes() }));
-            // Nobody asks for the version of a deletion.
-            let version = record.as_ref().map_or(Version::from_u64(0), |record| record.version.clone());
-            let change = match &record {
-                Some(record) => Change::Put(Versioned::clone(record)),
-                None => Change::Deleted { name: edit.name.clone(), version: None },
-            };
-            let content = base.with(&edit.name, record);
-            if u32::try_from(content.text().len()).is_err() {
-                return Err(self.error(ErrorKind::InvalidInput, "the file would be longer than 4 GiB"));
-            }
-            let next = Replacement::write(&place, content.text().as_bytes())
-                .map_err(|error| self.io_error("write beside it", error))?;
-            if self.replace(&place, seen, next, content, &change, progress)? {
-                return match disk::sync_directory(&place.directory) {
-                    Ok(()) => Ok(Some(version)),
-                    Err(error) => {
-                        let message = format_args!("the write may not survive a loss of power: {error}");
-                        Err(self.error(ErrorKind::OutcomeUnknown, message).with_source(error))
-                    }
-                };
-            }
-            if Instant::now() >= deadline {
-                let message = "somebody else changes it all the time, without its lock";
-                return Err(self.error(ErrorKind::Unavailable, message));
-            }
-        }
-    }
-
-    /// Puts the next state in the place of the one that it was made of, unless somebody has changed that, as an editor
-    /// may, which knows nothing of the lock.
-    fn replace(
-        &self,
-        place: &Place,
-        seen: Option<Identity>,
-        next: Replacement<'_>,
-        content: Content,
-        change: &Change,
-        progress: &Progress,
-    ) -> Result<bool> {
-        // With the state locked: whoever looks at the file meanwhile must not take over an older one afterwards.
-        self.with(|state| {
-            let now = disk::identity(&place.file).map_err(|error| self.io_error("look at it", error))?;
-            let is_untouched = match (&seen, &now) {
-                (Some(seen), Some(now)) => seen.is_same(now),
-                (None, None) => true,
-                _ => false,
-            };
-            if !is_untouched {
-                return Ok(false);
-            }
-            if state.is_closed || !progress.begin() {
-                return Err(Error::new(ErrorKind::Unavailable, "the store was closed").with_store("file"));
-            }
-            next.put_in_place().map_err(|error| self.io_error("replace it", error))?;
-            state.seen = disk::identity(&place.file).ok().flatten();
-            state.is_ours = true;
-            self.take_over(state, content, std::slice::from_ref(change));
-            Ok(true)
-        })
-    }
-
     pub(crate) fn subscribe(&self) -> BoxStream<'static, Change> {
-        self.with(|state| state.watchers.subscribe())
+        let mut audience = lock(&self.audience);
+        let down = audience.down.clone();
+        audience.watchers.subscribe_during(down)
+    }
+
+    /// Says that nobody looks at the file any more.
+    pub(crate) fn lose_sight(&self) {
+        let freshness = Freshness::Stale { since: Timestamp::now(), cause: StaleCause::Unavailable };
+        self.snapshot.edit(|edit| edit.set_freshness(freshness));
     }
 
     pub(crate) fn close(&self) {
         self.with(|state| {
             if !state.is_closed {
                 state.is_closed = true;
-                let freshness = Freshness::Stale { since: Timestamp::now(), cause: StaleCause::Unavailable };
-                self.snapshot.edit(|edit| edit.set_freshness(freshness));
+                self.lose_sight();
             }
-            let wakers = state.watchers.close();
+            let wakers = lock(&self.audience).watchers.close();
             state.wakers.add(wakers);
         });
         let _ = self.signals.send(Signal::Stop);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_same(known: Option<&Error>, error: &Error) -> bool {

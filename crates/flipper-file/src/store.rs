@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use flipper_core::json::MAX_BYTES;
 use flipper_core::{
     BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Result,
     Snapshot, Store, Version, Versioned, Watching,
@@ -19,7 +18,7 @@ use futures_timer::Delay;
 
 use crate::edit::{Edit, Expected, Progress};
 use crate::follow::{self, Following};
-use crate::layout;
+use crate::place;
 use crate::shared::Shared;
 
 /// Keeps flags in one JSON file.
@@ -50,10 +49,13 @@ use crate::shared::Shared;
 /// ```
 pub struct FileStore {
     shared: Arc<Shared>,
-    /// Held by whoever writes, so that of many only one occupies a thread.
-    turn: Arc<async_lock::Mutex<()>>,
+    /// Held by whoever writes and whoever reads, so that of many only one occupies a thread.
+    writing: Turn,
+    reading: Turn,
     follower: Mutex<Option<JoinHandle<()>>>,
 }
+
+type Turn = Arc<async_lock::Mutex<()>>;
 
 /// Chooses how a file is kept, and opens it.
 #[derive(Clone, Debug)]
@@ -100,7 +102,14 @@ impl FileStoreBuilder {
     ///   disk fails.
     pub fn open(self) -> Result<FileStore> {
         let (sender, signals) = mpsc::channel();
-        let shared = Shared::open(self.path, self.timeout, self.is_required, sender)
+        let path = place::absolute(&self.path).map_err(|error| {
+            let message = format!("{}: {error}", self.path.display());
+            Error::new(ErrorKind::InvalidInput, message)
+                .with_store("file")
+                .with_operation("open")
+                .with_source(error)
+        })?;
+        let shared = Shared::open(path, self.timeout, self.is_required, sender)
             .map_err(|error| error.with_operation("open"))?;
         let shared = Arc::new(shared);
         let follower = follow::start(&shared, signals, self.following).map_err(|error| {
@@ -110,7 +119,12 @@ impl FileStoreBuilder {
                 .with_operation("open")
                 .with_source(error)
         })?;
-        Ok(FileStore { shared, turn: Arc::default(), follower: Mutex::new(Some(follower)) })
+        Ok(FileStore {
+            shared,
+            writing: Turn::default(),
+            reading: Turn::default(),
+            follower: Mutex::new(Some(follower)),
+        })
     }
 }
 
@@ -134,7 +148,7 @@ impl FileStore {
         }
     }
 
-    /// Returns the path of the file, as it was given.
+    /// Returns the path of the file, made absolute when it was opened.
     pub fn path(&self) -> &Path {
         &self.shared.path
     }
@@ -142,13 +156,24 @@ impl FileStore {
     /// Runs something on a thread that may block, for a limited time.
     async fn unblocked<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+        turn: &Turn,
+        work: impl FnOnce(&Shared) -> T + Send + 'static,
+        or: impl FnOnce() -> T,
+    ) -> T {
         let shared = Arc::clone(&self.shared);
-        let work = blocking::unblock(move || work(&shared));
+        let work = async {
+            let turn = turn.lock_arc().await;
+            blocking::unblock(move || {
+                let result = work(&shared);
+                // Not before, also if nobody waits for the result any more.
+                drop(turn);
+                result
+            })
+            .await
+        };
         let limit = async {
             Delay::new(self.limit()).await;
-            Err(error(ErrorKind::Unavailable, "the disk does not answer"))
+            or()
         };
         work.or(limit).await
     }
@@ -157,29 +182,25 @@ impl FileStore {
         self.shared.timeout.saturating_mul(2)
     }
 
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let late = || Err(error(ErrorKind::Unavailable, "the disk does not answer"));
+        self.unblocked(&self.reading, work, late).await
+    }
+
     async fn write(&self, edit: Edit) -> Result<Option<Version>> {
         let progress = Arc::new(Progress::default());
-        let (shared, turn) = (Arc::clone(&self.shared), Arc::clone(&self.turn));
-        let work = async {
-            let turn = turn.lock_arc().await;
-            let progress = Arc::clone(&progress);
-            blocking::unblock(move || {
-                let outcome = shared.write(&edit, &progress);
-                // Not before, also if nobody waits for the outcome any more.
-                drop(turn);
-                outcome
-            })
-            .await
-        };
-        let limit = async {
-            Delay::new(self.limit()).await;
+        let ours = Arc::clone(&progress);
+        let late = || {
             Err(if progress.give_up() {
                 error(ErrorKind::Unavailable, "other writers or the disk took too long")
             } else {
                 error(ErrorKind::OutcomeUnknown, "the disk does not answer")
             })
         };
-        work.or(limit).await
+        self.unblocked(&self.writing, move |shared| shared.write(&edit, &ours), late).await
     }
 }
 
@@ -191,16 +212,11 @@ fn error(kind: ErrorKind, message: &'static str) -> Error {
 impl Store for FileStore {
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
         let name = name.as_str().to_owned();
-        self.unblocked(move |shared| shared.get(&name)).await
+        self.read(move |shared| shared.get(&name)).await
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         let name = FlagName::new(flag.name())?.as_str().into();
-        // As a string, a record may have more escapes than can be read again.
-        if flag.as_json().len().max(layout::string_len_of(flag.as_json())) > MAX_BYTES {
-            let message = format!("the record has {} bytes, too many to be read again", flag.as_json().len());
-            return Err(Error::new(ErrorKind::InvalidInput, message).with_store("file"));
-        }
         let edit = Edit { name, flag: Some(flag.clone()), expect: Expected::of(expect) };
         let version = self.write(edit).await?;
         version.ok_or_else(|| error(ErrorKind::Internal, "a write without a version"))
@@ -219,7 +235,7 @@ impl Store for FileStore {
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
         let listing = async move {
-            match self.unblocked(move |shared| shared.list(page)).await {
+            match self.read(move |shared| shared.list(page)).await {
                 Ok(listed) => listed.into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error)],
             }
@@ -242,17 +258,16 @@ impl Store for FileStore {
 
     async fn close(&self) -> Result<()> {
         let follower = self.follower.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Behind a write that is under way.
-        let turn = self.turn.lock_arc().await;
-        let shared = Arc::clone(&self.shared);
-        blocking::unblock(move || {
+        let close = |shared: &Shared| {
             shared.close();
-            drop(turn);
             // A thread that has panicked has nothing to say here.
-            follower.map(JoinHandle::join)
-        })
-        .await;
-        Ok(())
+            drop(follower.map(JoinHandle::join));
+            Ok(())
+        };
+        // Behind a write that is under way.
+        let late =
+            || Err(error(ErrorKind::Unavailable, "the disk does not answer, and what waits for it goes on"));
+        self.unblocked(&self.writing, close, late).await
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Splits an object into its members: each name, and where its value stands in the text.
 ///
 /// This is for a file that holds many records: it may be up to 4 GiB long, where a record is limited to
-/// [`MAX_BYTES`](super::MAX_BYTES). All of the text is checked to be JSON. A name that stands twice comes twice.
+/// [`MAX_BYTES`](super::MAX_BYTES), and one level deeper than a record. All of the text is checked to be JSON. A name that stands twice comes twice.
 ///
 /// # Errors
 ///
@@ -42,6 +42,14 @@ pub fn members(text: &str) -> Result<Vec<(Text, Range<usize>)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_may_be_as_deep_as_by_itself() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Document::parse(&deep(200)).is_ok() && Document::parse(&deep(201)).is_err());
+        assert!(members(&format!("{{\"a\": {}}}", deep(200))).is_ok());
+        assert!(members(&format!("{{\"a\": {}}}", deep(201))).is_err());
+    }
 
     #[test]
     fn mistakes_are_told_with_the_member_that_they_are_in() {

@@ -11,16 +11,16 @@ use crate::{Error, Result};
 
 /// Reads a text whose length has been checked.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>> {
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text, MAX_DEPTH);
     match parser.document() {
         Ok(()) => Ok(parser.entries),
         Err(what) => Err(syntax_error(text, parser.at, &what)),
     }
 }
 
-/// As [`parse`], of a text that holds many records: an error says in which.
+/// As [`parse`], of an object that holds many records: an error says in which.
 pub(super) fn parse_many(text: &str) -> Result<Vec<Entry>> {
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text, MAX_DEPTH + 1);
     match parser.document() {
         Ok(()) => Ok(parser.entries),
         Err(what) => {
@@ -45,12 +45,14 @@ type Wrong = Cow<'static, str>;
 struct Parser<'t> {
     text: &'t [u8],
     at: usize,
+    max_depth: usize,
     entries: Vec<Entry>,
 }
 
 impl<'t> Parser<'t> {
-    fn new(text: &'t str) -> Self {
-        Self { text: text.as_bytes(), at: 0, entries: Vec::with_capacity(text.len() / 8 + 1) }
+    fn new(text: &'t str, max_depth: usize) -> Self {
+        let entries = Vec::with_capacity(text.len() / 8 + 1);
+        Self { text: text.as_bytes(), at: 0, max_depth, entries }
     }
 
     /// The last name of the outermost object, as it is written, quotes included.
@@ -71,13 +73,13 @@ impl<'t> Parser<'t> {
 
     fn document(&mut self) -> Result<(), Wrong> {
         // Containers under way, innermost last. A stack of our own: recursion would let a record choose its depth.
-        let mut open = [0_u32; MAX_DEPTH];
+        let mut open = [0_u32; MAX_DEPTH + 1];
         let mut depth = 0;
         self.skip_space();
         'value: loop {
             match self.peek() {
                 Some(start @ (b'{' | b'[')) => {
-                    if depth == MAX_DEPTH {
+                    if depth == self.max_depth {
                         return Err(format!("more than {MAX_DEPTH} arrays and objects in one another").into());
                     }
                     let kind = if start == b'{' { Kind::Object } else { Kind::Array };

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 
 use super::{BoxStream, Change, ResyncCause};
+use crate::Error;
 
 /// How many changes wait for a watcher, at most. Then they are dropped, and it is told to load everything.
 const CAPACITY: usize = 1024;
@@ -58,8 +59,15 @@ pub struct Watchers {
 impl Watchers {
     /// Makes a stream of changes, which begins with [`Change::Resync`]. Once closed, it ends there.
     pub fn subscribe(&mut self) -> BoxStream<'static, Change> {
+        self.subscribe_during(None)
+    }
+
+    /// As [`subscribe`](Self::subscribe), at a time when the store cannot be followed: after the first item comes
+    /// [`Change::Down`] with that error.
+    pub fn subscribe_during(&mut self, down: Option<Error>) -> BoxStream<'static, Change> {
         let mut queue = Queue { is_closed: self.is_closed, ..Queue::default() };
         queue.changes.push_back(Change::Resync { cause: ResyncCause::Started });
+        queue.changes.extend(down.map(|error| Change::Down { error }));
         let shared = Arc::new(Mutex::new(queue));
         self.queues.retain(|watcher| watcher.strong_count() > 0);
         self.queues.push(Arc::downgrade(&shared));
@@ -72,11 +80,18 @@ impl Watchers {
         self.queues.retain(|watcher| {
             let Some(shared) = watcher.upgrade() else { return false };
             let mut queue = lock(&shared);
-            if queue.changes.len() >= CAPACITY {
+            queue.changes.push_back(change.clone());
+            if queue.changes.len() > CAPACITY {
+                // That the store is down is nothing that a load would tell.
+                let last = queue
+                    .changes
+                    .iter()
+                    .rev()
+                    .find(|change| matches!(change, Change::Down { .. } | Change::Resync { .. }));
+                let down = last.filter(|last| matches!(last, Change::Down { .. })).cloned();
                 queue.changes.clear();
                 queue.changes.push_back(Change::Resync { cause: ResyncCause::Overflow });
-            } else {
-                queue.changes.push_back(change.clone());
+                queue.changes.extend(down);
             }
             wakers.extend(queue.waker.take());
             true
@@ -142,5 +157,47 @@ impl Stream for Watch {
                 Poll::Pending
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn read(watch: &mut BoxStream<'static, Change>) -> Vec<&'static str> {
+        let mut read = Vec::new();
+        while let Poll::Ready(Some(change)) =
+            watch.as_mut().poll_next(&mut Context::from_waker(Waker::noop()))
+        {
+            read.push(match change {
+                Change::Resync { cause: ResyncCause::Started } => "started",
+                Change::Resync { cause: ResyncCause::Overflow } => "overflow",
+                Change::Down { .. } => "down",
+                _ => "change",
+            });
+        }
+        read
+    }
+
+    #[test]
+    fn that_a_store_is_down_is_not_forgotten() {
+        let error = || Error::new(ErrorKind::Unavailable, "away");
+        let touched = Change::Touched { name: "X".into() };
+        let mut watchers = Watchers::default();
+        let mut watch = watchers.subscribe();
+        for _ in 0..CAPACITY * 3 / 2 {
+            watchers.tell(&touched).wake();
+        }
+        watchers.tell(&Change::Down { error: error() }).wake();
+        for _ in 0..CAPACITY - 100 {
+            watchers.tell(&touched).wake();
+        }
+        let read_then = read(&mut watch);
+        assert_eq!(
+            (read_then[0], read_then[1], read_then.len()),
+            ("overflow", "down", 2 + CAPACITY / 2 - 100)
+        );
+        assert_eq!(read(&mut watchers.subscribe_during(Some(error()))), ["started", "down"]);
     }
 }
