@@ -230,18 +230,16 @@ impl<'p> Replacement<'p> {
             Ok(_) => {}
             Err(error) => return Err(NotReplaced::Unknown(error)),
         }
-        // What has come out is the editor's, and so is what comes out next if that is not ours.
-        for _ in 0..100 {
-            if let Err(error) = swap() {
-                return Err(NotReplaced::Unknown(error.into()));
-            }
-            match is_at(&self.file, new) {
-                Ok(true) => return Err(NotReplaced::Moved),
-                Ok(false) => {}
-                Err(error) => return Err(NotReplaced::Unknown(error)),
+        // What has come out is the editor's, and goes back, unless the editor has saved once more and ours is gone.
+        let unknown = NotReplaced::Unknown;
+        if is_at(&self.file, file).map_err(unknown)? {
+            swap().map_err(|error| unknown(error.into()))?;
+            if !is_at(&self.file, new).map_err(unknown)? {
+                // It was once more just now: that is what has come out.
+                swap().map_err(|error| unknown(error.into()))?;
             }
         }
-        Err(NotReplaced::Unknown(io::Error::other("somebody replaces it all the time")))
+        Err(NotReplaced::Moved)
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod damage;
+mod hostile;
 mod links;
 mod processes;
 
