@@ -187,9 +187,11 @@ impl<'p> Replacement<'p> {
         Ok(replacement)
     }
 
-    /// Puts it in the place of the file, if that still is what was seen.
-    pub(crate) fn put_in_place(&self, seen: Option<&Identity>) -> Result<(), NotReplaced> {
+    /// Puts it in the place of the file, if that still is what was seen. Returns what tells it from others then; `None` if
+    /// somebody has written into it already.
+    pub(crate) fn put_in_place(&self, seen: Option<&Identity>) -> Result<Option<Identity>, NotReplaced> {
         let Place { file, new, .. } = self.place;
+        let before = Identity::of(&self.file.metadata()?);
         if !is_at(&self.file, new)? {
             // Somebody has deleted the lock file, and two writers are here.
             return Err(NotReplaced::Moved);
@@ -204,7 +206,11 @@ impl<'p> Replacement<'p> {
             None => fs::rename(new, file),
         };
         match renamed {
-            Ok(()) => Ok(()),
+            // Of the open file, as there may be another one at the path by now.
+            Ok(()) => {
+                let after = self.file.metadata().ok().map(|metadata| Identity::of(&metadata));
+                Ok(after.filter(|after| after.has_same_content(&before)))
+            }
             Err(error) => match is_at(&self.file, file) {
                 Ok(false) => Err(NotReplaced::Failed(error)),
                 _ => Err(NotReplaced::Unknown(error)),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use flipper_core::{Change, Error, ErrorKind, Expect, Flag, Result, Version, Versioned};
 
 use crate::content::Record;
-use crate::disk::{self, NotReplaced, Replacement};
+use crate::disk::{NotReplaced, Replacement};
 use crate::place::{Lock, Place};
 use crate::shared::Shared;
 
@@ -141,8 +141,8 @@ impl Shared {
             if state.is_closed || !progress.begin() {
                 return Err(Error::new(ErrorKind::Unavailable, "the store was closed").with_store("file"));
             }
-            match next.put_in_place(seen.as_ref()) {
-                Ok(()) => {}
+            let ours = match next.put_in_place(seen.as_ref()) {
+                Ok(ours) => ours,
                 Err(NotReplaced::Moved) => {
                     // Or it was given up just now, and nobody waits any more.
                     progress.begin_again();
@@ -153,9 +153,8 @@ impl Shared {
                     let message = format_args!("it may or may not have been replaced: {error}");
                     return Err(self.error(ErrorKind::OutcomeUnknown, message).with_source(error));
                 }
-            }
-            state.seen = disk::identity(&place.file).ok().flatten();
-            state.is_ours = true;
+            };
+            (state.seen, state.is_ours) = (ours, ours.is_some());
             self.take_over(state, content, std::slice::from_ref(&change));
             Ok(true)
         })?;

@@ -49,15 +49,16 @@
 //! | | |
 //! |---|---|
 //! | a write | goes to `.NAME.new`, is flushed to the disk, takes the file's mode and owner (0600 for a new file) and its place, and the directory is flushed; extended attributes are not kept |
-//! | two writers | one after the other, by a lock on `.NAME.lock`, which stays; its holder may die at any time |
+//! | two writers | one after the other, by a lock on `.NAME.lock`, which stays; its holder may die at any time, and it may be deleted |
 //! | an editor saves | the file is read again at once; with a mistake in it, the last good state stays in use, the log and [`watch`] say where it is, and writes are refused until it is mended |
 //! | one flag cannot be read | its last good state stays in use; [`get`] and [`list`] tell line and column, and the flag can be replaced or deleted |
 //! | the file is deleted | the last state stays in use, and writes are refused, until it is back; `{}` is a file without flags |
 //! | the file is a link | what it leads to is read, followed and replaced; the link stays |
-//! | an editor saves while a write is under way | the write begins again from what was saved. An editor knows no lock: if it saves what it read before, it undoes what was written since |
+//! | an editor saves while a write is under way | the write begins again from what was saved: on Linux at the last moment too, elsewhere up to the rename. An editor knows no lock: if it saves what it read before, it undoes what was written since |
+//! | the file is a mount of its own, as by Docker's `-v file:file` | it can be read, and followed by looking; writes are refused, as it cannot be replaced: mount its directory |
 //!
 //! Versions are the record's bytes: a flag that is changed and changed back is the same one. The file is kept in memory, once
-//! as text and once as flags.
+//! as text and once as flags. It may have 4 GiB, and a record 16 MiB.
 //!
 //! [`watch`]: flipper_core::Store::watch
 //! [`get`]: flipper_core::Store::get

@@ -205,3 +205,38 @@ async fn a_file_that_is_edited_by_hand_while_it_is_written_stays_whole() {
     };
     until("agreement", agree).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_editor_saves_at_the_last_moment_is_not_undone() {
+    let (directory, path) = place();
+    let save = |number: u32| {
+        let new = directory.path().join("new");
+        std::fs::write(&new, text(&[flag(&format!("SAVED{number}"), true)])).unwrap();
+        std::fs::rename(new, &path).unwrap();
+    };
+    save(0);
+    let store = FileStore::open(&path).unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let is_over = Arc::clone(&is_over);
+        // Without a runtime in between, to meet the saves as often as can be.
+        std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                futures_lite::future::block_on(store.put(&flag(X, true), Expect::Any)).unwrap();
+            }
+        })
+    };
+    for number in 1..800 {
+        save(number);
+        std::thread::sleep(Duration::from_micros(fastrand::u64(2_000..7_000)));
+        let text = std::fs::read_to_string(&path).unwrap();
+        if !text.contains(&format!("SAVED{number}\"")) {
+            // It may be on its way back into its place.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(&format!("SAVED{number}\"")), "save {number} was undone: {text}");
+        }
+    }
+    is_over.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+}
