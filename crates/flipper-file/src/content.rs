@@ -104,6 +104,10 @@ impl Content {
         &self.text
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.entries.iter().map(|entry| &entry.named.record)
     }

@@ -51,14 +51,17 @@ pub(crate) enum Expected {
     Any,
     Absent,
     Matches(Version),
+    /// What this version does not know.
+    Unknown,
 }
 
 impl Expected {
     pub(crate) fn of(expect: Expect<'_>) -> Self {
         match expect {
+            Expect::Any => Self::Any,
             Expect::Absent => Self::Absent,
             Expect::Matches(version) => Self::Matches(version.clone()),
-            _ => Self::Any,
+            _ => Self::Unknown,
         }
     }
 
@@ -67,6 +70,7 @@ impl Expected {
             Self::Any => true,
             Self::Absent => found.is_none(),
             Self::Matches(version) => found.is_some_and(|found| found.version() == version),
+            Self::Unknown => false,
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) content: Arc<Content>,
-    /// `None`: there was no file, and no flag.
+    /// `None`: there was no file, or nobody knows any more what there was.
     pub(crate) seen: Option<Identity>,
     /// Whether we have written what was seen. It is read again once its times are certain to tell if anybody has changed
     /// it since, and not at every look until then.
@@ -134,7 +134,7 @@ impl Shared {
                 {
                     return Ok(());
                 }
-                (None, None) => return Ok(()),
+                (None, None) if state.content.is_empty() => return Ok(()),
                 _ => {}
             }
         }
@@ -142,7 +142,7 @@ impl Shared {
         let Some((bytes, identity)) =
             disk::read(&self.path).map_err(|error| self.io_error("read it", error))?
         else {
-            if state.content.records().next().is_none() {
+            if state.content.is_empty() {
                 state.seen = None;
                 return Ok(());
             }
