@@ -49,6 +49,7 @@
 //! | | |
 //! |---|---|
 //! | a write | goes to `.NAME.new`, is flushed to the disk, takes the file's mode and owner (0600 for a new file) and its place, and the directory is flushed; extended attributes are not kept |
+//! | the file is in Git | so may its lock be, which is empty: put `.*.lock` into `.gitignore` |
 //! | two writers | one after the other, by a lock on `.NAME.lock`, which stays; its holder may die at any time, and it may be deleted |
 //! | an editor saves | the file is read again at once; with a mistake in it, the last good state stays in use, the log and [`watch`] say where it is, and writes are refused until it is mended |
 //! | one flag cannot be read | its last good state stays in use; [`get`] and [`list`] tell line and column, and the flag can be replaced or deleted |
