@@ -70,17 +70,19 @@ fn follow(
         drop(shared);
         let interval = if is_soon { following.interval.min(SETTLED) } else { following.interval };
         // File systems of other machines notify nobody and do not say so, hence also without a signal.
-        let mut signal = signals.recv_timeout(interval);
+        let first = match signals.recv_timeout(interval) {
+            Ok(signal) => Some(signal),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         is_stale = false;
-        loop {
+        // Several notices of one change are one look. Not all of them, as there may always be more.
+        for signal in first.into_iter().chain(signals.try_iter().take(1_000)) {
             match signal {
-                Ok(Signal::Look) => {}
-                Ok(Signal::Renew) => is_stale = true,
-                Err(RecvTimeoutError::Timeout) => break,
-                Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Signal::Look => {}
+                Signal::Renew => is_stale = true,
+                Signal::Stop => return,
             }
-            // Several notices of one change are one look.
-            signal = signals.recv_timeout(Duration::ZERO);
         }
     }
 }
