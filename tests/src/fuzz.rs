@@ -3,19 +3,20 @@
 
 use std::time::Duration;
 
-use flipper_core::json::Value;
+use flipper_core::json::{self, Value};
 use flipper_core::{
     Attribute, Bucketer, Condition, Context, Evaluator, Flag, Operator, Percentage, Semantics, Timestamp, ctx,
 };
 
 /// Any bytes as a stored flag: read, rewritten, edited, evaluated, explained.
 pub fn stored_bytes(data: &[u8]) {
-    if let Ok(text) = str::from_utf8(data)
-        && let Ok(value) = Value::parse(text)
-    {
-        let written = value.to_json();
-        let again = Value::parse(&written);
-        assert_eq!(again.as_ref().ok(), Some(&value), "{written}");
+    if let Ok(text) = str::from_utf8(data) {
+        if let Ok(value) = Value::parse(text) {
+            let written = value.to_json();
+            let again = Value::parse(&written);
+            assert_eq!(again.as_ref().ok(), Some(&value), "{written}");
+        }
+        members(text);
     }
     let Ok(mut flag) = Flag::from_json(data) else { return };
     assert_eq!(flag.as_json().as_bytes(), data);
@@ -42,6 +43,24 @@ pub fn stored_bytes(data: &[u8]) {
     assert!(flag.set_conditions(before.conditions()).is_ok());
     assert_eq!(flag.conditions(), before.conditions());
     evaluate(&flag);
+}
+
+/// Splits a file of records, and compares each with the same text by itself.
+fn members(text: &str) {
+    let whole = Value::parse(text);
+    let Ok(members) = json::members(text) else {
+        assert!(!matches!(whole, Ok(Value::Object(_))), "an object that cannot be split");
+        return;
+    };
+    for (name, span) in &members {
+        let value = Value::parse(&text[span.clone()]);
+        let value = value.unwrap_or_else(|error| unreachable!("{error}: {}", &text[span.clone()]));
+        // Of a name that stands twice, the last one counts in an object.
+        let is_last = members.iter().rfind(|(other, _)| other == name).map(|(_, last)| last) == Some(span);
+        if let (Ok(Value::Object(object)), Some(name), true) = (&whole, name.as_str(), is_last) {
+            assert_eq!(object.get(name), Some(&value));
+        }
+    }
 }
 
 /// Asks about everything that the flag's checks are about, and a little more.
