@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use flipper_core::json::{self, MAX_BYTES, Text};
+use flipper_core::json::{self, MAX_BYTES, Text, place};
 use flipper_core::{Change, Error, ErrorKind, Flag, FlagName, Result, Version, Versioned};
 
 use crate::layout;
@@ -51,13 +51,6 @@ impl Record {
         match self {
             Self::Flag(found) => &found.version,
             Self::Bad { version, .. } => version,
-        }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        match self {
-            Self::Flag(found) => found.value.name(),
-            Self::Bad { name, .. } => name,
         }
     }
 }
@@ -196,14 +189,6 @@ fn read_record(name: &Text, text: &str, value: &Range<usize>) -> Record {
     Record::Bad { name: shown.into(), version, error: error.with_store("file") }
 }
 
-/// A place in a text, as editors count it.
-pub(crate) fn place(text: &str, at: usize) -> String {
-    let before = &text[..at];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("line {line}, column {column}")
-}
-
 /// What has to happen for one content to become the other.
 pub(crate) fn changes(before: &Content, after: &Content) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -215,20 +200,21 @@ pub(crate) fn changes(before: &Content, after: &Content) -> Vec<Change> {
             (None, Some(_)) => Ordering::Greater,
             (Some(one), Some(other)) => one.named.name.cmp(&other.named.name),
         };
-        let gone = before.next_if(|_| order.is_le()).map(|entry| &entry.named.record);
+        let gone = before.next_if(|_| order.is_le()).map(|entry| &*entry.named);
         let come = after.next_if(|_| order.is_ge()).map(|entry| &entry.named.record);
         match (gone, come) {
-            (Some(gone), Some(come)) if gone.version() == come.version() => {}
+            (Some(gone), Some(come)) if gone.record.version() == come.version() => {}
             (_, Some(Record::Flag(found))) => changes.push(Change::Put(Versioned::clone(found))),
             (_, Some(Record::Bad { name, version, error })) => changes.push(Change::Bad {
                 name: name.clone(),
                 version: Some(version.clone()),
                 error: error.clone(),
             }),
-            // What it is shown as may be the name of another one.
-            (Some(Record::Bad { name, .. }), None)
-                if FlagName::new(name).is_err() || name.contains('\u{fffd}') => {}
-            (Some(gone), None) => changes.push(Change::Deleted { name: gone.name().into(), version: None }),
+            (Some(gone), None) => {
+                // One that is no text is shown as what may be the name of another one.
+                let name = gone.name.as_str().map(Box::from);
+                changes.extend(name.map(|name| Change::Deleted { name, version: None }));
+            }
             (None, None) => {}
         }
     }
@@ -256,7 +242,10 @@ mod tests {
             content = content.with(name, Some(record(name))).unwrap();
         }
         let again = read(content.text());
-        assert_eq!(again.records().map(Record::name).collect::<Vec<_>>(), ["a", "a\"b", "b", "é"]);
+        assert_eq!(
+            again.entries.iter().map(|entry| entry.named.name.as_str()).collect::<Vec<_>>(),
+            ["a", "a\"b", "b", "é"].map(Some)
+        );
         for (one, other) in content.entries.iter().zip(&again.entries) {
             assert_eq!((&one.named.name, &one.value), (&other.named.name, &other.value));
             assert_eq!(one.named.record.version(), other.named.record.version());

@@ -103,7 +103,7 @@ pub(crate) fn options() -> OpenOptions {
         &mut options,
         rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
     );
-    options.clone()
+    options
 }
 
 /// Options that make a file which nobody else may read.
@@ -112,7 +112,7 @@ pub(crate) fn private() -> OpenOptions {
     options.create_new(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.clone()
+    options
 }
 
 /// Whether an open file is the one at a path.
@@ -269,17 +269,26 @@ impl Drop for Replacement<'_> {
 /// Gives a file to those who may read and write another.
 #[cfg(unix)]
 pub(crate) fn same_access(file: &File, as_of: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-    let ours = file.metadata()?;
-    let (uid, gid) = (as_of.uid(), as_of.gid());
+    use std::os::unix::fs::PermissionsExt;
     let mut mode = as_of.permissions().mode() & 0o7777;
     // Without the right to it, the file becomes ours, as with any editor; but not our group's.
-    let is_given = (ours.uid(), ours.gid()) == (uid, gid) || fchown(file, Some(uid), Some(gid)).is_ok();
-    if !is_given && ours.gid() != gid && fchown(file, None, Some(gid)).is_err() {
+    if !same_group(file, as_of)? {
         mode &= !0o070;
     }
     // After the owner, whose change takes bits away.
     file.set_permissions(fs::Permissions::from_mode(mode))
+}
+
+/// Gives a file the owner and the group of another, as far as we may, and returns whether it has that group.
+#[cfg(unix)]
+pub(crate) fn same_group(file: &File, as_of: &Metadata) -> io::Result<bool> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let ours = file.metadata()?;
+    let (uid, gid) = (as_of.uid(), as_of.gid());
+    Ok((ours.uid(), ours.gid()) == (uid, gid)
+        || fchown(file, Some(uid), Some(gid)).is_ok()
+        || ours.gid() == gid
+        || fchown(file, None, Some(gid)).is_ok())
 }
 
 #[cfg(not(unix))]

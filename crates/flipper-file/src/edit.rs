@@ -77,14 +77,15 @@ impl Expected {
 
 /// How an attempt to write has ended.
 enum Attempt {
-    Done(Option<Version>),
+    /// Whether there was anything to do: a flag that is to be deleted may not be there.
+    Done(bool),
     /// Somebody has changed something meanwhile; nothing has happened.
     Moved,
 }
 
 impl Shared {
-    /// Makes a write; `None` if the flag that is to be deleted is not there.
-    pub(crate) fn write(&self, edit: &Edit, progress: &Progress) -> Result<Option<Version>> {
+    /// Makes a write; `false` if the flag that is to be deleted is not there.
+    pub(crate) fn write(&self, edit: &Edit, progress: &Progress) -> Result<bool> {
         let now = Instant::now();
         let deadline = now.checked_add(self.timeout).unwrap_or(now + Duration::from_hours(24 * 365));
         loop {
@@ -96,7 +97,7 @@ impl Shared {
                 return Err(self.error(ErrorKind::Unavailable, message));
             };
             match self.attempt(edit, progress, &place, &lock)? {
-                Attempt::Done(version) => return Ok(version),
+                Attempt::Done(is_done) => return Ok(is_done),
                 Attempt::Moved if Instant::now() < deadline => {
                     drop(lock);
                     thread::sleep(Duration::from_millis(1));
@@ -113,7 +114,7 @@ impl Shared {
         let (base, seen) = self.current()?;
         let found = base.get(&edit.name);
         if edit.flag.is_none() && found.is_none() {
-            return Ok(Attempt::Done(None));
+            return Ok(Attempt::Done(false));
         }
         if !edit.expect.is_met(found) {
             let message = "the flag is not as it was expected to be";
@@ -123,8 +124,6 @@ impl Shared {
             .flag
             .as_ref()
             .map(|flag| Arc::new(Versioned { value: flag.clone(), version: flag.version_of_bytes() }));
-        // Nobody asks for the version of a deletion.
-        let version = record.as_ref().map_or(Version::from_u64(0), |record| record.version.clone());
         let change = match &record {
             Some(record) => Change::Put(Versioned::clone(record)),
             None => Change::Deleted { name: edit.name.clone(), version: None },
@@ -166,7 +165,7 @@ impl Shared {
             return Ok(Attempt::Moved);
         }
         match next.flush() {
-            Ok(()) => Ok(Attempt::Done(Some(version))),
+            Ok(()) => Ok(Attempt::Done(true)),
             Err(error) => {
                 let message = format_args!("the write may not survive a loss of power: {error}");
                 Err(self.error(ErrorKind::OutcomeUnknown, message).with_source(error))

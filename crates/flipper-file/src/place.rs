@@ -129,11 +129,11 @@ fn open(place: &Place) -> io::Result<File> {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => open(options().read(true)),
             opened => opened,
         };
-        if let Some(file) = opened? {
-            for_writers(&file, place);
-            return Ok(file);
-        }
-        match private().open(&place.lock) {
+        let made = match opened? {
+            Some(file) => Ok(file),
+            None => private().open(&place.lock),
+        };
+        match made {
             Ok(file) => {
                 for_writers(&file, place);
                 return Ok(file);
@@ -148,13 +148,10 @@ fn open(place: &Place) -> io::Result<File> {
 /// Lets those lock who may write the file, as far as we can: who may only read it could keep all writers out.
 #[cfg(unix)]
 fn for_writers(lock: &File, place: &Place) {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-    let (Ok(data), Ok(ours)) = (fs::metadata(&place.file), lock.metadata()) else { return };
-    if (ours.uid(), ours.gid()) != (data.uid(), data.gid())
-        && fchown(lock, Some(data.uid()), Some(data.gid())).is_err()
-    {
-        let _ = fchown(lock, None, Some(data.gid()));
-    }
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(data) = fs::metadata(&place.file) else { return };
+    let _ = crate::disk::same_group(lock, &data);
+    let Ok(ours) = lock.metadata() else { return };
     let may_write = data.permissions().mode() & 0o022;
     // Reading comes with writing.
     let mode = 0o600 | may_write | may_write << 1;

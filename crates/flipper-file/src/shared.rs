@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use flipper_core::json;
 use flipper_core::store::{Wakers, Watchers};
 use flipper_core::{
     BoxStream, Change, Error, ErrorKind, Flag, Freshness, Listed, Page, Result, ResyncCause, Snapshot,
@@ -168,7 +169,7 @@ impl Shared {
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid =
                 String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
-            let place = crate::content::place(&valid, valid.len());
+            let place = json::place(&valid, valid.len());
             self.error(ErrorKind::Corrupt, format_args!("not UTF-8 at {place}"))
         })?;
         let content =
@@ -253,8 +254,7 @@ impl Shared {
                     Change::Put(found) => {
                         edit.put(found.clone());
                     }
-                    // A bad record may be shown by the name of a flag, and be gone while that is not.
-                    Change::Deleted { name, .. } if state.content.get(name).is_none() => {
+                    Change::Deleted { name, .. } => {
                         edit.remove(name);
                     }
                     // A bad record's last good state stays in use.

@@ -190,7 +190,7 @@ impl FileStore {
         self.unblocked(&self.reading, work, late).await
     }
 
-    async fn write(&self, edit: Edit) -> Result<Option<Version>> {
+    async fn write(&self, edit: Edit) -> Result<bool> {
         let progress = Arc::new(Progress::default());
         let ours = Arc::clone(&progress);
         let late = || {
@@ -218,8 +218,8 @@ impl Store for FileStore {
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         let name = FlagName::new(flag.name())?.as_str().into();
         let edit = Edit { name, flag: Some(flag.clone()), expect: Expected::of(expect) };
-        let version = self.write(edit).await?;
-        version.ok_or_else(|| error(ErrorKind::Internal, "a write without a version"))
+        self.write(edit).await?;
+        Ok(flag.version_of_bytes())
     }
 
     async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
@@ -230,7 +230,7 @@ impl Store for FileStore {
             ));
         }
         let edit = Edit { name: name.as_str().into(), flag: None, expect: Expected::of(expect) };
-        Ok(self.write(edit).await?.is_some())
+        self.write(edit).await
     }
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {

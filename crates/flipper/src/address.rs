@@ -24,8 +24,8 @@ const SCHEMES: &[Scheme] = &[
 ///
 /// [`InvalidInput`](ErrorKind::InvalidInput) for an address that has no scheme or an unknown one, or parameters that the
 /// store does not know; [`Unsupported`](ErrorKind::Unsupported) for a store whose feature is off; and what opening the store
-/// itself gives. The message says what
-/// to write or to enable, and repeats nothing of the address but its scheme: the rest may hold a password.
+/// itself gives. The message says what to write or to enable. What is wrong with an address repeats nothing of it but its
+/// scheme: the rest may hold a password.
 ///
 /// # Examples
 ///

@@ -115,6 +115,13 @@ async fn names_that_are_no_text_touch_no_flag_that_looks_like_them() {
         assert!(found.is_some_and(|found| found.value.is_switched_on()));
         assert_eq!(is_on(), Some(true));
     }
+    // Its own mistakes, and its own end, are its own.
+    fs::write(&path, text(&[flag(alike, true)]).replacen("is_enabled", "x", 1)).unwrap();
+    assert!(store.get(FlagName::new(alike).unwrap()).await.is_err());
+    assert_eq!(is_on(), Some(true), "its last good state stays in use");
+    fs::write(&path, "{}").unwrap();
+    assert!(store.get(FlagName::new(alike).unwrap()).await.unwrap().is_none());
+    assert_eq!(is_on(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

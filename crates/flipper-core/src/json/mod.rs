@@ -33,6 +33,7 @@ mod write;
 
 pub use members::members;
 pub use number::BigInt;
+pub use parse::place;
 pub use text::Text;
 pub use value::{Object, Value};
 

@@ -31,12 +31,22 @@ pub(super) fn parse_many(text: &str) -> Result<Vec<Entry>> {
 }
 
 pub(super) fn syntax_error(text: &str, at: usize, what: &str) -> Error {
+    Error::corrupt(format!("not JSON: {what} at {} (byte {at})", place(text, at)))
+}
+
+/// Tells a place in a text as editors count: `line 2, column 7`. Both count from 1, and columns are characters.
+///
+/// `at` is in bytes; beyond the text, the place is its end.
+///
+/// ```
+/// assert_eq!(flipper_core::json::place("a\né b", 5), "line 2, column 3");
+/// ```
+pub fn place(text: &str, at: usize) -> String {
     let before = &text.as_bytes()[..at.min(text.len())];
     let line = before.split(|byte| *byte == b'\n').count();
     let line_start = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    // As editors count, where a character may be several bytes.
     let column = String::from_utf8_lossy(line_start).chars().count() + 1;
-    Error::corrupt(format!("not JSON: {what} at line {line}, column {column} (byte {at})"))
+    format!("line {line}, column {column}")
 }
 
 /// What is wrong at the parser's position.
