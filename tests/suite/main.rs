@@ -6,5 +6,6 @@ mod file;
 mod fuzz;
 mod local;
 mod peer;
+mod redis;
 mod seed;
 mod vectors;

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Conflict,
     /// The answer to a write was lost: it may or may not have been applied. Read before writing again.
     OutcomeUnknown,
+    /// A write was made, but fewer copies confirmed it than were asked for: it stands, and a failover may lose it.
+    NotReplicated,
     /// The call itself cannot be right: an illegal name, a percentage outside 0 to 1, a check that no reader
     /// would understand. The message says what to change.
     InvalidInput,
@@ -46,6 +48,7 @@ impl ErrorKind {
             Self::AlreadyExists => "already exists",
             Self::Conflict => "conflict",
             Self::OutcomeUnknown => "outcome unknown",
+            Self::NotReplicated => "not replicated",
             Self::InvalidInput => "invalid input",
             Self::Corrupt => "corrupt record",
             Self::Unavailable => "unavailable",

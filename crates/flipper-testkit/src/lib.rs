@@ -4,6 +4,7 @@
 //! * [`FaultStore`] makes any store fail in a way of your choice, [`RecordingStore`] tells what was asked of it.
 //! * [`ManualClock`] and [`FixedRandom`] make evaluations repeatable.
 //! * [`EventRecorder`] keeps events, to compare them with those that are expected.
+//! * With the feature `servers`: `RedisServer` runs a real server for a test, and `Proxy` disturbs what passes to and from it.
 //!
 //! A store proves itself in one line; `absent` counts the behaviours for which the subject lacks a hook:
 //!
@@ -20,14 +21,24 @@
 pub mod conformance;
 mod events;
 mod fault;
+#[cfg(feature = "servers")]
+mod process;
+#[cfg(feature = "servers")]
+mod proxy;
 mod record;
+#[cfg(feature = "servers")]
+mod redis_server;
 mod sources;
 mod stream;
 mod subject;
 
 pub use events::{EventRecorder, RecordedEvent};
 pub use fault::{Fault, FaultStore, Operation};
+#[cfg(feature = "servers")]
+pub use proxy::{Proxy, Weather};
 pub use record::{Call, RecordingStore};
+#[cfg(feature = "servers")]
+pub use redis_server::RedisServer;
 pub use sources::{FixedRandom, ManualClock};
 pub use stream::{collect, next};
 pub use subject::Subject;

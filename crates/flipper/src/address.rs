@@ -12,6 +12,9 @@ struct Scheme {
 const SCHEMES: &[Scheme] = &[
     Scheme { name: "memory", feature: "memory", is_built_in: cfg!(feature = "memory") },
     Scheme { name: "file", feature: "file", is_built_in: cfg!(feature = "file") },
+    Scheme { name: "redis", feature: "redis", is_built_in: cfg!(feature = "redis") },
+    Scheme { name: "rediss", feature: "redis", is_built_in: cfg!(feature = "redis") },
+    Scheme { name: "unix", feature: "redis", is_built_in: cfg!(feature = "redis") },
 ];
 
 /// Opens the store at an address, and returns a client of it.
@@ -19,6 +22,8 @@ const SCHEMES: &[Scheme] = &[
 /// * `memory:` is an empty store in memory, another one at each call.
 /// * `file:///path` is a JSON file, with `%20` and the like for what an address cannot hold. Reading it for the first
 ///   time blocks for a moment. The first write makes the file.
+/// * `redis://user:password@host:port/database` is Redis, which has to be there; `rediss://…` is the same with encryption
+///   (feature `tls-rustls`), and `unix:///path?db=0&user=me&pass=secret` by a socket.
 ///
 /// # Errors
 ///
@@ -58,6 +63,10 @@ pub async fn open(address: &str) -> Result<FeatureFlagClient> {
         "memory" => Err(invalid("`memory:` has nothing behind the colon".to_owned())),
         #[cfg(feature = "file")]
         "file" => Ok(FeatureFlagClient::new(flipper_file::FileStore::open(path_of(rest)?)?)),
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" | "unix" => {
+            Ok(FeatureFlagClient::new(flipper_redis::RedisStore::connect(address).await?))
+        }
         _ => {
             let _ = rest;
             Err(Error::new(ErrorKind::Internal, "a scheme without a store").with_operation("open"))
@@ -116,6 +125,8 @@ mod tests {
             "",
             "x",
             "s3://user:hunter2@host",
+            #[cfg(feature = "redis")]
+            "redis://user:hunter2@host/x",
             "memory:hunter2",
             ":hunter2",
             "file:hunter2",

@@ -22,6 +22,9 @@
 //! |---|---|---|
 //! | `memory` (default) | `MemoryStore`: for tests and development | `memory:` |
 //! | `file` | `FileStore`: one JSON file, durable and followed | `file:///path` |
+//! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
+//!
+//! `tls-rustls` adds encryption: `rediss://host`.
 
 mod address;
 
@@ -31,3 +34,5 @@ pub use flipper_core::*;
 pub use flipper_file::{FileStore, FileStoreBuilder};
 #[cfg(feature = "memory")]
 pub use flipper_memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use flipper_redis::{RedisStore, RedisStoreBuilder};

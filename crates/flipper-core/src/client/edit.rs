@@ -27,6 +27,8 @@ struct Attempt {
 /// How a write ended.
 enum Written {
     Done,
+    /// It was made, and is less safe than was asked for.
+    NotReplicated(Error),
     Conflict(Error),
     /// The answer was lost: it may have landed, or may still land.
     Lost(Error),
@@ -118,6 +120,11 @@ impl FeatureFlagClient {
                             lost.clear();
                             return Ok(());
                         }
+                        Written::NotReplicated(error) => {
+                            self.announce_done(name, &attempt);
+                            lost.clear();
+                            return Err(error);
+                        }
                         Written::Conflict(error) => error,
                         Written::Lost(error) => {
                             lost.push(attempt);
@@ -182,6 +189,7 @@ impl FeatureFlagClient {
             }
             Some(Err(error)) if error.kind() == ErrorKind::Conflict => Ok(Written::Conflict(error)),
             Some(Err(error)) if error.kind() == ErrorKind::OutcomeUnknown => Ok(Written::Lost(error)),
+            Some(Err(error)) if error.kind() == ErrorKind::NotReplicated => Ok(Written::NotReplicated(error)),
             Some(Err(error)) => Err(error),
             None => {
                 let message = "the store has not answered a write in time";

@@ -27,6 +27,7 @@ pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 /// * [`Unavailable`](crate::ErrorKind::Unavailable): the backend could not be asked. A *write* that fails with this
 ///   kind has certainly not happened.
 /// * [`OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown): a write was sent and its answer lost. It may have happened.
+/// * [`NotReplicated`](crate::ErrorKind::NotReplicated): a write was made, but fewer copies confirmed it than were asked for.
 /// * [`Conflict`](crate::ErrorKind::Conflict): an expectation did not hold; nothing has changed.
 /// * [`Corrupt`](crate::ErrorKind::Corrupt): the record cannot be read. The error carries the record's version.
 /// * [`InvalidInput`](crate::ErrorKind::InvalidInput): the name or the size is nothing that this backend can store.

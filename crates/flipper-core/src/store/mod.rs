@@ -2,6 +2,7 @@
 
 mod change;
 mod contract;
+mod diff;
 mod iter;
 mod page;
 mod version;
@@ -9,6 +10,7 @@ mod watchers;
 
 pub use change::{Change, Listed, Peek, ResyncCause};
 pub use contract::{BoxStream, Store};
+pub use diff::Diff;
 pub use iter::{Iter, iter};
 pub use page::{Capabilities, CompareAndSet, Page, Watching};
 pub use version::{Expect, Version, Versioned};

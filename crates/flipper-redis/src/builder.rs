@@ -1,0 +1,130 @@
+//! Settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flipper_core::Result;
+
+use crate::dial::{Dialer, Limits, Source};
+use crate::follow::Following;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::shared::Shared;
+use crate::store::RedisStore;
+use crate::write::{Replicas, Writer};
+
+/// Chooses settings of a [`RedisStore`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use flipper_redis::RedisStore;
+///
+/// # async fn example() -> flipper_core::Result<()> {
+/// let store = RedisStore::builder("redis://flags.internal:6379/2")
+///     .base_key("shop/features")
+///     .timeout(Duration::from_millis(500))
+///     .wait_for_replicas(1, Duration::from_millis(100))
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "it connects only when it is told to"]
+pub struct RedisStoreBuilder {
+    source: Result<Source>,
+    base_key: String,
+    limits: Limits,
+    poll_interval: Duration,
+    polls_only: bool,
+    replicas: Option<Replicas>,
+}
+
+impl RedisStoreBuilder {
+    pub(crate) fn new(source: Result<Source>) -> Self {
+        Self {
+            source,
+            base_key: "features".to_owned(),
+            limits: Limits { call: Duration::from_secs(2), connect: Duration::from_secs(2) },
+            poll_interval: Duration::from_secs(10),
+            polls_only: false,
+            replicas: None,
+        }
+    }
+
+    /// Chooses the key below which flags are: a flag `X` is at `base_key/X`. `features` unless told, as in flipper-client.
+    pub fn base_key(self, base_key: impl Into<String>) -> Self {
+        Self { base_key: base_key.into(), ..self }
+    }
+
+    /// Limits how long the server may take to answer a command, 2 s unless told.
+    ///
+    /// A command that is late fails, and its connection is not used again. A listing is many commands.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { limits: Limits { call: timeout, ..self.limits }, ..self }
+    }
+
+    /// Limits how long it may take to connect, encryption and password included, 2 s unless told.
+    pub fn connect_timeout(self, timeout: Duration) -> Self {
+        Self { limits: Limits { connect: timeout, ..self.limits }, ..self }
+    }
+
+    /// Chooses how often to list all flags for those who [`watch`](flipper_core::Store::watch), where the server cannot tell
+    /// what changes: 10 s unless told, less or more by up to a tenth.
+    pub fn poll_interval(self, interval: Duration) -> Self {
+        Self { poll_interval: interval, ..self }
+    }
+
+    /// Never asks the server to tell what changes, and speaks the second version of the protocol: for proxies that
+    /// do not get along with the third.
+    pub fn poll_only(self) -> Self {
+        Self { polls_only: true, ..self }
+    }
+
+    /// Waits, after each write, until so many replicas have it, by Redis' `WAIT`. Not unless told.
+    ///
+    /// A write that they do not confirm within the limit fails with
+    /// [`NotReplicated`](flipper_core::ErrorKind::NotReplicated): it stands, and a failover may lose it. Redis copies writes
+    /// to replicas after it has answered, so that a failover can lose writes of the last moments; this makes it unlikely,
+    /// and not impossible: the replica that takes over need not be one that has confirmed.
+    pub fn wait_for_replicas(self, count: u32, limit: Duration) -> Self {
+        Self { replicas: (count > 0).then_some(Replicas { count, limit }), ..self }
+    }
+
+    /// Makes the store, and connects.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](flipper_core::ErrorKind::InvalidInput) for an address that cannot be read, or a database that the
+    /// server does not have; [`Unsupported`](flipper_core::ErrorKind::Unsupported) if the address needs a feature that is off,
+    /// or outside of a Tokio runtime; [`PermissionDenied`](flipper_core::ErrorKind::PermissionDenied) for a wrong user or
+    /// password; [`Unavailable`](flipper_core::ErrorKind::Unavailable) if there is no server, or it does not answer in time.
+    pub async fn connect(self) -> Result<RedisStore> {
+        let store = self.connect_lazy()?;
+        store.shared().link.live().await.map_err(|error| error.with_operation("connect"))?;
+        Ok(store)
+    }
+
+    /// Makes the store, and connects when it is used for the first time: for applications that have to start without their
+    /// server.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), for what can be told without a server.
+    pub fn connect_lazy(self) -> Result<RedisStore> {
+        let source = self.source.map_err(|error| error.with_operation("connect"))?;
+        let keys = Keys::new(&self.base_key);
+        let is_own = matches!(source, Source::Client(_));
+        let dialer = Arc::new(Dialer::new(source, keys.prefix(), self.limits, self.polls_only));
+        Ok(RedisStore::new(Shared {
+            keys,
+            link: Link::new(Arc::clone(&dialer)),
+            writer: Writer::new(&dialer, is_own, self.replicas),
+            dialer,
+            following: Following::default(),
+            poll_interval: self.poll_interval,
+        }))
+    }
+}

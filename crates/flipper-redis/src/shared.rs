@@ -1,0 +1,32 @@
+//! What the store, its streams and its task have in common.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::dial::Dialer;
+use crate::follow::Following;
+use crate::keys::Keys;
+use crate::link::Link;
+use crate::write::Writer;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) keys: Keys,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) link: Link,
+    pub(crate) writer: Writer,
+    pub(crate) following: Following,
+    pub(crate) poll_interval: Duration,
+}
+
+impl Shared {
+    /// Ends everything. Returns the task that follows, which ends soon.
+    pub(crate) fn close(&self) -> Option<JoinHandle<()>> {
+        self.dialer.close();
+        self.link.close();
+        self.writer.close();
+        self.following.close()
+    }
+}

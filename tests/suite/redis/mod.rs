@@ -1,0 +1,124 @@
+//! The Redis store against a real server, with real peers, and in bad weather.
+
+mod editors;
+mod errors;
+mod faults;
+mod follow;
+mod listing;
+mod places;
+mod replicas;
+mod storm;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use flipper_core::{BoxStream, Change, Expect, Flag, FlagName, Listed, Page, Result, Store, Timestamp};
+use flipper_redis::{RedisStore, redis};
+use flipper_testkit::{RedisServer, collect, next};
+
+/// The server of those tests that do not disturb it, each below a base key of its own.
+fn server() -> &'static RedisServer {
+    static SERVER: OnceLock<RedisServer> = OnceLock::new();
+    SERVER.get_or_init(|| RedisServer::start(&[]))
+}
+
+fn base_key() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A store below a base key of its own, and the base key.
+async fn store() -> (RedisStore, String) {
+    let base_key = base_key();
+    (RedisStore::builder(&server().url()).base_key(&base_key).connect().await.unwrap(), base_key)
+}
+
+/// Somebody else on a server.
+struct Cli(redis::aio::MultiplexedConnection);
+
+impl Cli {
+    async fn new(address: &str) -> Self {
+        let client = redis::Client::open(address).unwrap();
+        Self(client.get_multiplexed_async_connection().await.unwrap())
+    }
+
+    /// Sends a command, given in words, and returns its answer.
+    async fn tell<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async(&mut self.0).await.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    async fn set(&mut self, key: &str, value: impl AsRef<[u8]>) {
+        let () = redis::cmd("SET").arg(key).arg(value.as_ref()).query_async(&mut self.0).await.unwrap();
+    }
+}
+
+fn name(name: &str) -> FlagName<'_> {
+    FlagName::new(name).unwrap()
+}
+
+/// A flag that was created at a time: to tell states apart.
+fn flag(of: &str, number: i64) -> Flag {
+    Flag::new(name(of), Timestamp::from_secs(number))
+}
+
+async fn put(store: &impl Store, of: &str, number: i64) {
+    store.put(&flag(of, number), Expect::Any).await.unwrap();
+}
+
+/// The number of a flag.
+async fn number(store: &impl Store, of: &str) -> Option<i64> {
+    store.get(name(of)).await.unwrap().and_then(|found| found.value.created_date())
+}
+
+/// The names of the flags and of the bad records of a listing, sorted.
+async fn names(store: &impl Store, page: Page) -> (Vec<String>, Vec<String>) {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for item in collect(store.list(page)).await {
+        match item.unwrap() {
+            Listed::Flag(found) => good.push(found.value.name().to_owned()),
+            Listed::Bad { name, .. } => bad.push(name.into()),
+            other => panic!("{other:?}"),
+        }
+    }
+    good.sort_unstable();
+    bad.sort_unstable();
+    (good, bad)
+}
+
+/// Watches a store, and waits for the first item.
+async fn watch(store: &impl Store) -> BoxStream<'static, Change> {
+    let mut changes = store.watch().expect("changes");
+    assert!(matches!(next(&mut changes).await, Some(Change::Resync { .. })));
+    changes
+}
+
+/// What a change says, in words.
+fn words(change: &Change) -> String {
+    match change {
+        Change::Resync { cause } => format!("resync {cause:?}"),
+        Change::Put(found) => {
+            format!("put {} {}", found.value.name(), found.value.created_date().unwrap_or_default())
+        }
+        Change::Deleted { name, .. } => format!("deleted {name}"),
+        Change::Bad { name, .. } => format!("bad {name}"),
+        Change::Down { error } => format!("down {}", error.kind()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The next change, in words.
+async fn told(changes: &mut BoxStream<'static, Change>) -> String {
+    words(&next(changes).await.expect("the watch goes on"))
+}
+
+/// The error of a call that has to end within a time.
+async fn failure<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> flipper_core::Error {
+    let ended = tokio::time::timeout(limit, call).await.expect("the call does not end in time");
+    match ended {
+        Ok(_) => panic!("the call has succeeded"),
+        Err(error) => error,
+    }
+}
