@@ -24,8 +24,8 @@ struct Case {
     drawn: f64,
 }
 
-/// Asks a release of flipper-client.
-fn ask(release: &str, cases: &[Case]) -> Vec<Json> {
+/// The Python that has a release of flipper-client.
+pub(crate) fn python(release: &str) -> PathBuf {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let python = root.join(format!("target/peers/flipper-client-{release}/bin/python"));
     assert!(
@@ -33,8 +33,13 @@ fn ask(release: &str, cases: &[Case]) -> Vec<Json> {
         "flipper-client {release} is not installed at {}: run `scripts/peers`, or all tests by `scripts/test`",
         python.display()
     );
-    let mut peer = Command::new(python)
-        .arg(root.join("tests/peer/answer.py"))
+    python
+}
+
+/// Asks a release of flipper-client.
+fn ask(release: &str, cases: &[Case]) -> Vec<Json> {
+    let mut peer = Command::new(python(release))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peer/answer.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

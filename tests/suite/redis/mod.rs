@@ -6,6 +6,7 @@ mod faults;
 mod follow;
 mod listing;
 mod places;
+mod python;
 mod replicas;
 mod storm;
 

@@ -7,7 +7,7 @@ mod hash;
 mod items;
 mod percentage;
 mod ramp;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use flipper_core::{Flag, FlagName, Timestamp};
 use serde_json::Value as Json;
 
 /// The records of a file by key; `thrift` has calls instead.
-fn records(file: &str) -> Vec<(String, String)> {
+pub(crate) fn records(file: &str) -> Vec<(String, String)> {
     let json: Json = serde_json::from_str(&super::read(file)).expect("JSON");
     let mut found = Vec::new();
     collect(&json, "", &mut found);

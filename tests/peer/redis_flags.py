@@ -1,0 +1,102 @@
+"""Uses the installed flipper-client on flags in Redis, as it is told.
+
+    python redis_flags.py PORT BASE_KEY
+
+Each line of standard input is a JSON list, a verb of the client and its arguments; each line of standard output is what came
+of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
+
+    stored                  what `list` and `get_meta` say of all flags
+    edit, NAME, N           N edits of the client data of a flag, as flipper-client makes them
+    edit_carefully, NAME, N the same, but each write fails, and is made again, if somebody has written since the read
+    toggle, N               creates, switches, edits and destroys flags of its own
+"""
+
+import json
+import sys
+
+import redis
+from flipper import Condition, FeatureFlagClient
+from flipper.bucketing import ConsistentHashPercentageBucketer, LinearRampPercentage, Percentage, PercentageBucketer
+from flipper.contrib.redis import RedisFeatureFlagStore
+
+
+class Careful:
+    """A connection whose `set` raises WatchError if what `get` has read was changed since."""
+
+    def __init__(self, connection):
+        self.pipeline = connection.pipeline()
+
+    def get(self, key):
+        self.pipeline.watch(key)
+        return self.pipeline.get(key)
+
+    def set(self, key, value):
+        self.pipeline.multi()
+        self.pipeline.set(key, value)
+        self.pipeline.execute()
+
+
+port, base_key = int(sys.argv[1]), sys.argv[2]
+connection = redis.Redis("127.0.0.1", port)
+client = FeatureFlagClient(RedisFeatureFlagStore(connection, base_key=base_key))
+
+
+def bucketer(kind, percentage, keys=()):
+    share = LinearRampPercentage(*percentage) if isinstance(percentage, list) else Percentage(percentage)
+    return PercentageBucketer(percentage=share) if kind == "percentage" else ConsistentHashPercentageBucketer(percentage=share, key_whitelist=keys)
+
+
+def edit(name, count):
+    for number in range(count):
+        client.set_client_data(name, {"python-%d" % number: True})
+
+
+def edit_carefully(name, count):
+    careful = Careful(connection)
+    patient = FeatureFlagClient(RedisFeatureFlagStore(careful, base_key=base_key))
+    conflicts = 0
+    for number in range(count):
+        while True:
+            try:
+                patient.set_client_data(name, {"python-%d" % number: True})
+                break
+            except redis.WatchError:
+                conflicts += 1
+    return conflicts
+
+
+def toggle(count):
+    for number in range(count):
+        name = "PYTHON-%d" % (number % 7)
+        client.create(name, client_data={"number": number})
+        client.enable(name)
+        client.add_condition(name, Condition(user_id__in=[1, 2, number]))
+        client.set_bucketer(name, bucketer("hash", 0.5, ["user_id"]))
+        client.disable(name)
+        if number % 2:
+            client.destroy(name)
+
+
+VERBS = {
+    "create": lambda name, on, data: client.create(name, is_enabled=on, client_data=data) and None,
+    "enable": client.enable,
+    "disable": client.disable,
+    "destroy": client.destroy,
+    "exists": client.exists,
+    "is_enabled": lambda name, keywords: client.is_enabled(name, **keywords),
+    "add_condition": lambda name, keywords: client.add_condition(name, Condition(**keywords)),
+    "set_bucketer": lambda name, *of: client.set_bucketer(name, bucketer(*of)),
+    "set_client_data": client.set_client_data,
+    "stored": lambda: {flag.name: client.get_meta(flag.name) for flag in client.list()},
+    "edit": edit,
+    "edit_carefully": edit_carefully,
+    "toggle": toggle,
+}
+
+for line in sys.stdin:
+    verb, *arguments = json.loads(line)
+    try:
+        answer = {"value": VERBS[verb](*arguments)}
+    except Exception as error:
+        answer = {"error": type(error).__name__, "message": str(error)}
+    print(json.dumps(answer), flush=True)
