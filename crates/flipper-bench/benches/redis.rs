@@ -2,7 +2,7 @@
 //!
 //! The server runs on this machine. What is bare does what no client can do without: it asks, and parses the same bytes.
 
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a benchmark")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::similar_names, unreachable_pub, reason = "a benchmark")]
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Addresses of servers.
 
 use flipper_core::{ErrorKind, Result};
-use redis::Client;
+use redis::{Client, ConnectionAddr};
 
 use crate::error::error;
 
@@ -41,6 +41,14 @@ pub(crate) fn client(address: &str) -> Result<Client> {
              in a user or password are written as `%40 %3A %2F %3F %23 %25`",
         )
     })
+}
+
+/// Looks at what the caller has told the driver.
+pub(crate) fn checked(client: Client) -> Result<Client> {
+    if matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. }) {
+        tls()?;
+    }
+    Ok(client)
 }
 
 #[cfg(not(feature = "tls-rustls"))]

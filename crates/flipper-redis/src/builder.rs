@@ -9,6 +9,7 @@ use crate::dial::{Dialer, Limits, Source};
 use crate::follow::Following;
 use crate::keys::Keys;
 use crate::link::Link;
+use crate::poll::Polled;
 use crate::shared::Shared;
 use crate::store::RedisStore;
 use crate::write::{Replicas, Writer};
@@ -42,6 +43,11 @@ pub struct RedisStoreBuilder {
     replicas: Option<Replicas>,
 }
 
+/// What is longer than a year is a year: a timer has to be able to hold it.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+/// What is shorter would keep the server busy with us alone.
+const SHORTEST_POLL: Duration = Duration::from_millis(10);
+
 impl RedisStoreBuilder {
     pub(crate) fn new(source: Result<Source>) -> Self {
         Self {
@@ -63,22 +69,25 @@ impl RedisStoreBuilder {
     ///
     /// A command that is late fails, and its connection is not used again. A listing is many commands.
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self { limits: Limits { call: timeout, ..self.limits }, ..self }
+        Self { limits: Limits { call: timeout.min(LONGEST), ..self.limits }, ..self }
     }
 
     /// Limits how long it may take to connect, encryption and password included, 2 s unless told.
     pub fn connect_timeout(self, timeout: Duration) -> Self {
-        Self { limits: Limits { connect: timeout, ..self.limits }, ..self }
+        Self { limits: Limits { connect: timeout.min(LONGEST), ..self.limits }, ..self }
     }
 
     /// Chooses how often to list all flags for those who [`watch`](flipper_core::Store::watch), where the server cannot tell
-    /// what changes: 10 s unless told, less or more by up to a tenth.
+    /// what changes: 10 s unless told, less or more by up to a tenth, and no less than 10 ms.
     pub fn poll_interval(self, interval: Duration) -> Self {
-        Self { poll_interval: interval, ..self }
+        Self { poll_interval: interval.clamp(SHORTEST_POLL, LONGEST), ..self }
     }
 
     /// Never asks the server to tell what changes, and speaks the second version of the protocol: for proxies that
     /// do not get along with the third.
+    ///
+    /// There, a connection that is lost is not noticed before it is used, so that the first write after that has an unknown
+    /// outcome, which the client looks into.
     pub fn poll_only(self) -> Self {
         Self { polls_only: true, ..self }
     }
@@ -90,7 +99,7 @@ impl RedisStoreBuilder {
     /// to replicas after it has answered, so that a failover can lose writes of the last moments; this makes it unlikely,
     /// and not impossible: the replica that takes over need not be one that has confirmed.
     pub fn wait_for_replicas(self, count: u32, limit: Duration) -> Self {
-        Self { replicas: (count > 0).then_some(Replicas { count, limit }), ..self }
+        Self { replicas: (count > 0).then_some(Replicas { count, limit: limit.min(LONGEST) }), ..self }
     }
 
     /// Makes the store, and connects.
@@ -124,6 +133,7 @@ impl RedisStoreBuilder {
             writer: Writer::new(&dialer, is_own, self.replicas),
             dialer,
             following: Following::default(),
+            polled: Polled::default(),
             poll_interval: self.poll_interval,
         }))
     }

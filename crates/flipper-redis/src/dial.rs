@@ -1,19 +1,20 @@
 //! Making connections.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flipper_core::{Error, ErrorKind, Result};
-use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, RedisError, RedisResult, Value,
 };
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::error::{Asked, error, late, of_driver};
+use crate::error::{Asked, error, late, of_driver, of_server_without};
 use crate::inbox::Inbox;
 use crate::wire::{CallersConnection, Live, Traits, Wire};
 
@@ -58,6 +59,8 @@ pub(crate) struct Dialer {
     /// Whether the server was last seen to be unable to tell changes.
     polls: AtomicBool,
     is_closed: AtomicBool,
+    /// Told when a server turns out to be a replica.
+    pub(crate) moved: Arc<Notify>,
 }
 
 impl Dialer {
@@ -71,14 +74,8 @@ impl Dialer {
             polls_only,
             polls: AtomicBool::new(polls),
             is_closed: AtomicBool::new(false),
+            moved: Arc::default(),
         }
-    }
-
-    /// Makes a connection. With an inbox, the server tells changes to it, if it can.
-    pub(crate) async fn dial(&self, inbox: Option<&Arc<Inbox>>) -> Result<Live> {
-        self.check()?;
-        let dialed = timeout(self.connect_timeout, self.dial_unlimited(inbox)).await;
-        dialed.unwrap_or_else(|_| Err(late())).map_err(|failure| of_dialing(&failure))
     }
 
     /// Whether changes have to be polled, as far as is known.
@@ -102,72 +99,119 @@ impl Dialer {
         Ok(())
     }
 
-    async fn dial_unlimited(&self, inbox: Option<&Arc<Inbox>>) -> RedisResult<Live> {
-        let traits = Arc::new(Traits::default());
-        let live = |wire| Live { wire, traits: Arc::clone(&traits), timeout: self.timeout };
+    /// Makes a connection. With an inbox, the server tells changes to it, if it can.
+    pub(crate) async fn dial(&self, inbox: Option<&Arc<Inbox>>) -> Result<Live> {
+        self.check()?;
         let client = match &self.source {
             Source::Client(client) => client,
             Source::Connection(connection) => {
-                self.polls.store(true, Ordering::Relaxed);
-                return Ok(live(Wire::Callers(Arc::clone(connection))));
+                let wire = Wire::Callers(Arc::clone(connection));
+                return Ok(Live {
+                    wire,
+                    traits: Arc::new(Traits::new()),
+                    timeout: self.timeout,
+                    moved: Arc::clone(&self.moved),
+                });
             }
         };
-        let newer = if self.polls_only {
-            None
-        } else {
-            match self.connect(client, Some((inbox, &traits))).await {
-                Ok(connection) => Some(connection),
-                // Redis before 6, and proxies: they say so, or hang up.
-                Err(failure) if may_be_older(&failure) => None,
-                Err(failure) => return Err(failure),
-            }
-        };
-        let live = match newer {
-            Some(connection) => {
-                let live = live(Wire::Own(connection));
-                if self.asks_to_track(&live, inbox.is_some()).await? {
-                    traits.set_tracks();
-                }
-                live
-            }
-            None => live(Wire::Own(self.connect(client, None).await?)),
-        };
-        self.polls.store(!traits.tracks(), Ordering::Relaxed);
+        let dialed = timeout(self.connect_timeout, self.reach(client, inbox)).await;
+        let live =
+            dialed.unwrap_or_else(|_| Err(late())).map_err(|failure| without_secrets(client, &failure))?;
+        self.polls.store(!live.traits.tracks(), Ordering::Relaxed);
         Ok(live)
     }
 
-    /// Connects, by the third version of the protocol if somebody takes what it pushes.
-    async fn connect(
-        &self,
-        client: &Client,
-        pushed: Option<(Option<&Arc<Inbox>>, &Arc<Traits>)>,
-    ) -> RedisResult<MultiplexedConnection> {
+    async fn reach(&self, client: &Client, inbox: Option<&Arc<Inbox>>) -> RedisResult<Live> {
+        if self.polls_only {
+            return self.reach_older(client).await;
+        }
+        let failure = match self.reach_newer(client, inbox).await {
+            // Redis before 6, and proxies: they say so, or hang up.
+            Err(failure) if may_be_older(&failure) => failure,
+            reached => return reached,
+        };
+        let older = self.reach_older(client).await?;
+        if failure.is_connection_dropped()
+            // It may have hung up because it was being restarted.
+            && let Ok(newer) = self.reach_newer(client, inbox).await
+        {
+            return Ok(newer);
+        }
+        Ok(older)
+    }
+
+    /// Connects by the third version of the protocol, and asks to be told which keys change.
+    async fn reach_newer(&self, client: &Client, inbox: Option<&Arc<Inbox>>) -> RedisResult<Live> {
         let info = client.get_connection_info().clone();
-        let version = if pushed.is_some() { ProtocolVersion::RESP3 } else { ProtocolVersion::RESP2 };
-        let mut settings = info.redis_settings().clone().set_protocol(version);
+        let database = info.redis_settings().db();
+        let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3).set_db(0);
         if settings.username().is_some() && settings.password().is_none() {
             // One who needs no password. Without any, the driver would connect as somebody else.
             settings = settings.set_password("");
         }
+        let traits = Arc::new(Traits::new());
+        // The driver keeps it for as long as it reads.
+        let (reading, inbox) = (Reading(Arc::clone(&traits)), inbox.cloned());
+        let is_told = inbox.is_some();
+        let config = config().set_push_sender(move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                reading.0.lose();
+            }
+            if let Some(inbox) = &inbox {
+                inbox.put(push);
+            }
+            Ok::<_, Infallible>(())
+        });
         let client = Client::open(info.set_redis_settings(settings))?;
-        // Time limits are ours.
-        let mut config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(1_024);
-        if let Some((inbox, traits)) = pushed {
-            let (inbox, traits) = (inbox.cloned(), Arc::clone(traits));
-            config = config.set_push_sender(move |push: PushInfo| {
-                if push.kind == PushKind::Disconnection {
-                    traits.lose();
-                }
-                if let Some(inbox) = &inbox {
-                    inbox.put(push);
-                }
-                Ok::<_, std::convert::Infallible>(())
-            });
+        let wire = Wire::Own(client.get_multiplexed_async_connection_with_config(&config).await?);
+        let live = Live { wire, traits, timeout: self.timeout, moved: Arc::clone(&self.moved) };
+        Self::select(&live, database).await?;
+        if self.asks_to_track(&live, is_told).await? {
+            live.traits.set_tracks();
         }
-        client.get_multiplexed_async_connection_with_config(&config).await
+        Ok(live)
+    }
+
+    /// Connects by the second version of the protocol.
+    async fn reach_older(&self, client: &Client) -> RedisResult<Live> {
+        let info = client.get_connection_info().clone();
+        let settings = info.redis_settings().clone();
+        // The driver would translate all errors of these steps to one.
+        let plain = redis::RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2);
+        let client = Client::open(info.set_redis_settings(plain))?;
+        let wire = Wire::Own(client.get_multiplexed_async_connection_with_config(&config()).await?);
+        let live = Live {
+            wire,
+            traits: Arc::new(Traits::new()),
+            timeout: self.timeout,
+            moved: Arc::clone(&self.moved),
+        };
+        if settings.username().is_some() || settings.password().is_some() {
+            let password = settings.password().unwrap_or_default();
+            let mut auth = redis::cmd("AUTH");
+            auth.arg(settings.username()).arg(password);
+            let mut answer = live.send(&auth).await?;
+            // Before release 6, there were no users.
+            if matches!(&answer, Value::ServerError(error)
+                if error.details().is_some_and(|detail| detail.starts_with("wrong number of arguments")))
+            {
+                answer = live.send(redis::cmd("AUTH").arg(password)).await?;
+            }
+            answer.extract_error()?;
+        }
+        Self::select(&live, settings.db()).await?;
+        // A server that wants a password says so only now.
+        match live.send(&redis::cmd("PING")).await? {
+            Value::ServerError(error) if error.code() == "NOAUTH" => Err(error.into()),
+            _ => Ok(live),
+        }
+    }
+
+    async fn select(live: &Live, database: i64) -> RedisResult<()> {
+        if database != 0 {
+            live.send(redis::cmd("SELECT").arg(database)).await?.extract_error()?;
+        }
+        Ok(())
     }
 
     /// Asks the server to tell which keys change, and returns whether it will.
@@ -182,19 +226,35 @@ impl Dialer {
     }
 }
 
-/// Whether the server or proxy may be one that does not know the third version of the protocol.
+/// Says that a connection is lost when the driver's task ends without a word, as it does with its runtime.
+struct Reading(Arc<Traits>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.lose();
+    }
+}
+
+/// The driver's settings. Time limits are ours.
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(1_024)
+}
+
+/// Whether the server or proxy may be one that does not know the third version of the protocol, or what goes with it.
 fn may_be_older(failure: &RedisError) -> bool {
-    let is_unknown = of_driver(failure, Asked::Read).kind() == ErrorKind::Unsupported;
+    let is_unknown =
+        matches!(of_driver(failure, Asked::Read).kind(), ErrorKind::Unsupported | ErrorKind::Internal);
     is_unknown || failure.is_connection_dropped() && !failure.is_connection_refusal()
 }
 
-/// What a failure to connect means: what was wrong with the password must not be repeated, whoever says it.
-fn of_dialing(failure: &RedisError) -> Error {
-    match (failure.code(), failure.detail()) {
-        // The driver's own words for a failed `SELECT`.
-        (Some("ERR"), Some(detail)) if detail.contains("DB index") => {
-            crate::error::of_server("ERR", Some(detail))
-        }
-        _ => of_driver(failure, Asked::Read),
+/// What a failure to connect means: whoever repeats the password, we do not.
+fn without_secrets(client: &Client, failure: &RedisError) -> Error {
+    let password = client.get_connection_info().redis_settings().password();
+    match failure.code() {
+        Some(code) => of_server_without(code, failure.detail(), password),
+        None => of_driver(failure, Asked::Read),
     }
 }

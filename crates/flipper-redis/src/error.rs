@@ -1,5 +1,6 @@
 //! What went wrong, in terms of what the caller can do about it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use flipper_core::{Error, ErrorKind};
@@ -14,7 +15,7 @@ pub(crate) enum Asked {
     Write,
 }
 
-pub(crate) fn error(kind: ErrorKind, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+pub(crate) fn error(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(kind, message).with_store("redis")
 }
 
@@ -61,11 +62,33 @@ pub(crate) fn of_driver(failure: &RedisError, asked: Asked) -> Error {
     if failure.kind() == redis::ErrorKind::Parse { failed } else { failed.with_source(failure.clone()) }
 }
 
+/// What an error is, in one word. Before release 7, servers put what went wrong inside of a script behind where it did:
+/// `@user_script: 6: -READONLY You can't write…`.
+pub(crate) fn code<'c>(code: &'c str, detail: Option<&'c str>) -> Cow<'c, str> {
+    let detail = detail.unwrap_or_default();
+    if detail.contains("The user executing the script") || code == "The" {
+        return "NOPERM".into();
+    }
+    if !code.contains("user_script") && !detail.contains("@user_script") {
+        return code.into();
+    }
+    match detail.rsplit_once(": -").and_then(|(_, answer)| answer.split(' ').next()) {
+        Some(inner) => inner.into(),
+        None => code.into(),
+    }
+}
+
 /// Translates an error that the server has answered: whatever was asked, it has not happened.
-pub(crate) fn of_server(code: &str, detail: Option<&str>) -> Error {
+pub(crate) fn of_server(stated: &str, detail: Option<&str>) -> Error {
+    of_server_without(stated, detail, None)
+}
+
+/// As [`of_server`], where a secret is not to be repeated, whoever has said it.
+pub(crate) fn of_server_without(stated: &str, detail: Option<&str>, secret: Option<&str>) -> Error {
     use ErrorKind::{Corrupt, Internal, InvalidInput, PermissionDenied, Unavailable, Unsupported};
     let words = words(detail.unwrap_or_default());
-    let (kind, message) = match code {
+    let code = code(stated, detail);
+    let (kind, message) = match &*code {
         "READONLY" => (Unavailable, "this server is a replica, which takes no writes; was there a failover?"),
         "LOADING" => (Unavailable, "the server is still loading its data"),
         "OOM" => (Unavailable, "the server's memory is full (`maxmemory`), and nothing was written"),
@@ -92,7 +115,7 @@ pub(crate) fn of_server(code: &str, detail: Option<&str>) -> Error {
         "ERR" if words.contains("without any password") => {
             (PermissionDenied, "the server has no password for this user: leave it out of the address")
         }
-        "ERR" if words.starts_with("unknown command") || words.starts_with("unsupported command") => {
+        "ERR" if words.to_lowercase().starts_with("unknown command") => {
             (Unsupported, "the server lacks a command")
         }
         "ERR" if words.contains("invalid bulk length") || words.contains("exceeds maximum") => {
@@ -100,13 +123,18 @@ pub(crate) fn of_server(code: &str, detail: Option<&str>) -> Error {
         }
         _ => (Internal, "the server has answered with an error"),
     };
-    error(kind, message).with_source(Answer(format!("{code} {words}").trim_end().to_owned()))
+    let mut said = format!("{stated} {words}").trim_end().to_owned();
+    if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+        said = said.replace(secret, "…");
+    }
+    error(kind, message).with_source(Answer(said))
 }
 
-/// Says whether the server cannot, or may not, carry out scripts.
+/// Says whether the server cannot, or may not, carry out scripts, whatever is in them.
 pub(crate) fn denies_scripts(failure: &RedisError) -> bool {
-    failure.kind() == redis::ErrorKind::Server(ServerErrorKind::NoPerm)
-        || of_driver(failure, Asked::Read).kind() == ErrorKind::Unsupported
+    let is_denied = failure.kind() == ServerErrorKind::NoPerm.into()
+        && failure.detail().is_some_and(|detail| detail.contains("'eval"));
+    is_denied || of_driver(failure, Asked::Read).kind() == ErrorKind::Unsupported
 }
 
 /// What the server has said, without what it repeats of the command: that may be a password, or a flag.
@@ -166,6 +194,36 @@ mod tests {
         assert!(format!("{error:?}").contains("ERR unknown command `HELLO`"), "{error:?}");
         let hostile = format!("\u{1b}[31m{}", "é".repeat(10_000));
         assert!(!format!("{:?}", of_server("ERR", Some(&hostile))).contains("u{1b}"));
+    }
+
+    /// As releases 6.2 and 7.0 have answered.
+    #[test]
+    fn errors_inside_of_scripts_are_those_of_their_commands() {
+        for (code, detail, kind) in [
+            (
+                "@user_script:",
+                "6: -READONLY You can't write against a read only replica. ",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "@user_script:",
+                "6: -OOM command not allowed when used memory > 'maxmemory'.",
+                ErrorKind::Unavailable,
+            ),
+            ("READONLY", "You can't write. script: 5a, on @user_script:6.", ErrorKind::Unavailable),
+            (
+                "ERR",
+                "The user executing the script can't run this command or subcommand script: 5a",
+                ErrorKind::PermissionDenied,
+            ),
+            (
+                "The",
+                "user executing the script can't run this command or subcommand",
+                ErrorKind::PermissionDenied,
+            ),
+        ] {
+            assert_eq!(of_server(code, Some(detail)).kind(), kind, "{code} {detail}");
+        }
     }
 
     #[test]

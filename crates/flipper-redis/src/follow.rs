@@ -1,30 +1,32 @@
 //! Following the changes of all writers, for any number of watchers.
 
+use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use flipper_core::store::{Diff, Wakers, Watchers};
-use flipper_core::{BoxStream, Change, Error, ErrorKind, Page, Result, ResyncCause};
-use futures_lite::{StreamExt, stream};
-use redis::cmd;
+use flipper_core::store::{Wakers, Watchers};
+use flipper_core::{BoxStream, Change, Error, ErrorKind, Result, ResyncCause};
+use futures_lite::{Stream, StreamExt, stream};
+use redis::{Value, cmd};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Asked, error, of_driver};
 use crate::inbox::Inbox;
 use crate::link::Backoff;
-use crate::list::{gets, list};
-use crate::record::Record;
+use crate::list::{Batch, gets};
+use crate::poll::poll;
+use crate::record::{Record, shown};
 use crate::shared::Shared;
 use crate::wire::Live;
 
 /// How long nothing may be told before the server is asked whether it is still there: a connection can be dead for long
 /// without either side noticing.
-const SILENCE: Duration = Duration::from_secs(5);
-/// How many changed keys are read at once.
-const BATCH: usize = 128;
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Who follows, and whether that works at present.
 #[derive(Debug, Default)]
@@ -39,6 +41,8 @@ struct State {
     watchers: Watchers,
     phase: Phase,
     task: Option<JoinHandle<()>>,
+    /// Whether there is a task that has not ended.
+    is_followed: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -67,7 +71,7 @@ impl Following {
     }
 
     /// Says that from now on nothing is missed.
-    fn up(&self) {
+    pub(crate) fn up(&self) {
         self.change(|state| match std::mem::replace(&mut state.phase, Phase::Up) {
             Phase::Starting | Phase::Idle => Wakers::default(),
             Phase::Closed => {
@@ -93,7 +97,7 @@ impl Following {
         self.tried.notify_waiters();
     }
 
-    fn tell(&self, change: &Change) {
+    pub(crate) fn tell(&self, change: &Change) {
         self.change(|state| state.watchers.tell(change));
     }
 
@@ -116,12 +120,29 @@ impl Following {
 /// Returns a stream of changes. It subscribes when it is looked at for the first time.
 pub(crate) fn watch(shared: &Arc<Shared>) -> BoxStream<'static, Change> {
     let shared = Arc::downgrade(shared);
-    Box::pin(stream::once_future(subscribe(shared)).flatten())
+    let changes = stream::once_future(subscribe(Weak::clone(&shared))).flatten();
+    Box::pin(Watch { shared, changes: Box::pin(changes) })
+}
+
+/// One who watches, and who sees to it that somebody follows: the runtime that did may have ended.
+struct Watch {
+    shared: Weak<Shared>,
+    changes: BoxStream<'static, Change>,
+}
+
+impl Stream for Watch {
+    type Item = Change;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Change>> {
+        if let Some(shared) = self.shared.upgrade() {
+            start(&shared);
+        }
+        self.changes.as_mut().poll_next(task)
+    }
 }
 
 async fn subscribe(shared: Weak<Shared>) -> BoxStream<'static, Change> {
     let Some(shared) = shared.upgrade() else { return Box::pin(stream::empty()) };
-    start(&shared);
     loop {
         let tried = shared.following.tried.notified();
         tokio::pin!(tried);
@@ -134,14 +155,17 @@ async fn subscribe(shared: Weak<Shared>) -> BoxStream<'static, Change> {
                 Phase::Down(error) => return state.watchers.subscribe_during(Some(error)),
             }
         }
-        tried.await;
+        // Longer only if nothing drives the runtime in which somebody else has started to follow.
+        if timeout(shared.dialer.connect_timeout.saturating_mul(2), tried).await.is_err() {
+            shared.following.down(error(ErrorKind::Unavailable, "the server cannot be connected to in time"));
+        }
     }
 }
 
 /// Starts the task, unless there is one that runs.
 fn start(shared: &Arc<Shared>) {
     let mut state = shared.following.lock();
-    if matches!(state.phase, Phase::Closed) || state.task.as_ref().is_some_and(|task| !task.is_finished()) {
+    if matches!(state.phase, Phase::Closed) || state.is_followed {
         return;
     }
     let Ok(runtime) = Handle::try_current() else {
@@ -152,86 +176,108 @@ fn start(shared: &Arc<Shared>) {
     if matches!(state.phase, Phase::Idle) {
         state.phase = Phase::Starting;
     }
-    state.task = Some(runtime.spawn(follow(Arc::clone(shared))));
+    state.is_followed = true;
+    let ended = Ended(Arc::clone(shared));
+    state.task = Some(runtime.spawn(async move { follow(&ended.0).await }));
 }
 
-async fn follow(shared: Arc<Shared>) {
+async fn follow(shared: &Shared) {
     let mut backoff = Backoff::default();
-    let _ended = Ended(&shared.following);
     loop {
-        let inbox = Arc::new(Inbox::default());
-        let down = match shared.dialer.dial(Some(&inbox)).await {
-            Ok(live) if live.traits.tracks() => {
-                backoff.reset();
-                shared.following.up();
-                let lost = hear(&shared, &live, &inbox).await;
-                Some(lost.err().unwrap_or_else(|| error(ErrorKind::Unavailable, "the connection was lost")))
-            }
-            Ok(live) => {
-                drop(live);
-                poll(&shared, &mut backoff).await.err()
-            }
-            Err(error) => Some(error),
-        };
-        if let Some(error) = down {
+        // What was found out of the server before is over.
+        futures_lite::future::poll_once(shared.dialer.moved.notified()).await;
+        let since = Instant::now();
+        if let Err(error) = follow_once(shared, &mut backoff).await {
             shared.following.down(error);
+            // One who takes connections and hangs up is not asked all the time.
+            if since.elapsed() > SILENCE {
+                backoff.reset();
+            }
             sleep(backoff.next()).await;
         }
     }
 }
 
-/// Says that nobody follows any longer, when the task ends with its runtime.
-struct Ended<'f>(&'f Following);
+/// Follows until the connection is lost, or until there is another way to follow.
+async fn follow_once(shared: &Shared, backoff: &mut Backoff) -> Result<()> {
+    let inbox = Arc::new(Inbox::default());
+    let live = shared.dialer.dial(Some(&inbox)).await?;
+    if !live.traits.tracks() {
+        drop(live);
+        return poll(shared, backoff).await;
+    }
+    // A server that is still loading would have whoever loads now fail, and not tell when it has loaded.
+    ask_whether_it_is_there(&live).await?;
+    shared.following.up();
+    hear(shared, &live, &inbox).await
+}
 
-impl Drop for Ended<'_> {
+/// Says that nobody follows any longer, when the task ends with its runtime.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
     fn drop(&mut self) {
-        self.0
+        let following = &self.0.following;
+        following.lock().is_followed = false;
+        following
             .down(error(ErrorKind::Unavailable, "the runtime that followed the changes has been shut down"));
     }
 }
 
 /// Passes on what the server tells, until the connection is lost.
 async fn hear(shared: &Shared, live: &Live, inbox: &Inbox) -> Result<()> {
+    let mut batch = Batch::new();
     loop {
-        if timeout(SILENCE, inbox.told()).await.is_err() {
-            live.send(&cmd("PING")).await.map_err(|failure| of_driver(&failure, Asked::Read))?;
-            continue;
+        tokio::select! {
+            () = inbox.told() => {}
+            // The address may lead to another server by now, which this connection would never tell of.
+            () = shared.dialer.moved.notified() => {
+                return Err(error(ErrorKind::Unavailable, "the server is a replica, or was demoted"));
+            }
+            () = sleep(SILENCE) => {
+                ask_whether_it_is_there(live).await?;
+                continue;
+            }
         }
         let told = inbox.take();
         if told.is_disconnected {
-            return Ok(());
+            return Err(error(ErrorKind::Unavailable, "the connection was lost"));
         }
         if let Some(cause) = told.resync {
             shared.following.tell(&Change::Resync { cause });
             continue;
         }
-        let keys: Vec<_> = told.keys.into_iter().filter(|key| shared.keys.name(key).is_some()).collect();
-        for keys in keys.chunks(BATCH) {
-            let answers = live.send_all(&gets(keys)).await;
+        let mut keys: VecDeque<_> =
+            told.keys.into_iter().filter(|key| shared.keys.name(key).is_some()).collect();
+        while !keys.is_empty() {
+            let some: Vec<_> = keys.drain(..keys.len().min(batch.size())).collect();
+            let answers = live.send_all(&gets(&some)).await;
             let answers = answers.map_err(|failure| of_driver(&failure, Asked::Read))?;
-            for (key, answer) in keys.iter().zip(answers) {
+            batch.learn(&answers);
+            for (key, answer) in some.iter().zip(answers) {
                 let name = shared.keys.name(key).unwrap_or_default();
-                shared.following.tell(&Record::read(name, answer)?.change());
+                shared.following.tell(&change(name, answer)?);
             }
         }
     }
 }
 
-/// Lists again and again, until that fails, or the server turns out to be able to tell.
-async fn poll(shared: &Shared, backoff: &mut Backoff) -> Result<()> {
-    let mut diff: Option<Diff> = None;
-    loop {
-        let listed = list(&shared.link, &shared.keys, Page::ALL).try_collect::<_, _, Vec<_>>().await?;
-        backoff.reset();
-        if let Some(diff) = &mut diff {
-            diff.next(listed).iter().for_each(|change| shared.following.tell(change));
-        } else {
-            diff.get_or_insert_default().next(listed);
-            shared.following.up();
-        }
-        sleep(shared.poll_interval.mul_f64(0.9 + 0.2 * fastrand::f64())).await;
-        if !shared.dialer.must_poll() {
-            return Ok(());
-        }
+/// What a watcher is told of a key. An error of the server that will not pass is one of this record.
+fn change(name: &[u8], answer: Value) -> Result<Change> {
+    match Record::read(name, answer) {
+        Ok(record) => Ok(record.change()),
+        Err(error) if error.is_retryable() => Err(error),
+        Err(error) => Ok(Change::Bad { name: shown(name), version: None, error }),
+    }
+}
+
+async fn ask_whether_it_is_there(live: &Live) -> Result<()> {
+    match live.send(&cmd("PING")).await.map_err(|failure| of_driver(&failure, Asked::Read))? {
+        Value::ServerError(failure) => match of_driver(&failure.into(), Asked::Read) {
+            // Who may not ask is answered all the same.
+            error if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+            error => Err(error),
+        },
+        _ => Ok(()),
     }
 }

@@ -27,9 +27,14 @@
 //!
 //! # Permissions
 //!
-//! A user needs `+get +set +del +mget +scan ~features/*` and, so that no edit is lost, `+evalsha +eval`, or else `+watch +unwatch
-//! +multi +exec`. To be told of changes it needs `+client|tracking` and `+ping`; without the first the store polls, and its
-//! [`capabilities`] say so. `WAIT` needs `+wait`.
+//! A user needs `+get +set +del +mget +scan ~features/*` and, so that no edit is lost, `+evalsha +eval`, or else `+watch +multi
+//! +exec +discard`. To be told of changes it needs `+client|tracking` and `+ping`; without the first the store polls, and its
+//! [`capabilities`] say so. A database other than 0 needs `+select`, and `WAIT` needs `+wait`.
+//!
+//! # Runtime
+//!
+//! The store needs a Tokio runtime with I/O and time enabled, as `#[tokio::main]` has. Outside of one, calls are
+//! [`Unsupported`].
 //!
 //! # Features
 //!
@@ -39,6 +44,7 @@
 //!
 //! [`Unavailable`]: flipper_core::ErrorKind::Unavailable
 //! [`OutcomeUnknown`]: flipper_core::ErrorKind::OutcomeUnknown
+//! [`Unsupported`]: flipper_core::ErrorKind::Unsupported
 //! [`Corrupt`]: flipper_core::ErrorKind::Corrupt
 //! [`capabilities`]: flipper_core::Store::capabilities
 //! [`wait_for_replicas`]: RedisStoreBuilder::wait_for_replicas
@@ -52,9 +58,11 @@ mod inbox;
 mod keys;
 mod link;
 mod list;
+mod poll;
 mod record;
 mod shared;
 mod store;
+mod transaction;
 mod wire;
 mod write;
 

@@ -1,10 +1,11 @@
 //! A connection that is made when it is needed, and made again when it is lost.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flipper_core::{Error, ErrorKind, Result};
 use redis::{Cmd, RedisResult, Value};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::dial::Dialer;
@@ -32,16 +33,20 @@ impl Backoff {
     }
 }
 
-#[derive(Debug)]
+/// How an attempt has ended; `None` while it is under way.
+type Attempt = watch::Receiver<Option<Result<Live>>>;
+
+#[derive(Clone, Debug)]
 pub(crate) struct Link {
     dialer: Arc<Dialer>,
-    live: Mutex<Option<Live>>,
-    attempts: tokio::sync::Mutex<Attempts>,
+    state: Arc<Mutex<State>>,
 }
 
-/// One caller connects, and the others wait for it.
 #[derive(Debug, Default)]
-struct Attempts {
+struct State {
+    live: Option<Live>,
+    /// The attempt that is under way, which all callers wait for.
+    attempt: Option<Attempt>,
     backoff: Backoff,
     /// Until when to fail without trying, and with what.
     failed: Option<(Instant, Error)>,
@@ -49,57 +54,76 @@ struct Attempts {
 
 impl Link {
     pub(crate) fn new(dialer: Arc<Dialer>) -> Self {
-        Self { dialer, live: Mutex::default(), attempts: tokio::sync::Mutex::default() }
+        Self { dialer, state: Arc::default() }
     }
 
-    fn current(&self) -> Option<Live> {
-        let mut current = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|live| live.traits.is_lost()) {
-            *current = None;
-        }
-        current.clone()
+    /// Whether calls can be made at all.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.dialer.check()
     }
 
-    /// Closes the connection, once its calls have ended.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the connection, once its calls have ended. The dialer is closed before.
     pub(crate) fn close(&self) {
-        *self.live.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.lock() = State::default();
     }
 
     /// Returns the connection; makes one if there is none. Shortly after a failure it fails with the same, at once.
     pub(crate) async fn live(&self) -> Result<Live> {
-        self.dialer.check()?;
-        if let Some(live) = self.current() {
-            return Ok(live);
-        }
-        // More than one attempt only if whoever made the first was dropped.
+        self.check()?;
+        let mut attempt = {
+            let mut state = self.lock();
+            match &state.live {
+                Some(live) if !live.traits.is_lost() => return Ok(live.clone()),
+                _ => state.live = None,
+            }
+            if let Some((until, error)) = &state.failed
+                && Instant::now() < *until
+            {
+                return Err(error.clone());
+            }
+            match &state.attempt {
+                // Not one that has ended with the runtime that it was made in.
+                Some(attempt) if attempt.has_changed().is_ok() => attempt.clone(),
+                _ => state.attempt.insert(self.begin()).clone(),
+            }
+        };
+        // The attempt has a limit of its own, and keeps it unless its runtime stands still.
         let limit = self.dialer.connect_timeout.saturating_mul(2);
-        timeout(limit, self.dial()).await.unwrap_or_else(|_| {
-            Err(error(ErrorKind::Unavailable, "the server cannot be connected to in time"))
-        })
+        match timeout(limit, attempt.wait_for(Option::is_some)).await {
+            Ok(Ok(ended)) => ended.clone().unwrap_or_else(|| Err(unmade())),
+            Ok(Err(_)) | Err(_) => Err(unmade()),
+        }
     }
 
-    async fn dial(&self) -> Result<Live> {
-        let mut attempts = self.attempts.lock().await;
-        if let Some(live) = self.current() {
-            return Ok(live);
-        }
-        if let Some((until, error)) = &attempts.failed
-            && Instant::now() < *until
-        {
-            return Err(error.clone());
-        }
-        match self.dialer.dial(None).await {
-            Ok(live) => {
-                *attempts = Attempts::default();
-                *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
-                Ok(live)
+    /// Connects in the background: callers that give up do not end it, and the next ones find it.
+    fn begin(&self) -> Attempt {
+        let (sender, attempt) = watch::channel(None);
+        let link = self.clone();
+        tokio::spawn(async move {
+            let dialed = link.dialer.dial(None).await;
+            let mut state = link.lock();
+            state.attempt = None;
+            // The store may have been closed meanwhile.
+            let dialed = dialed.and_then(|live| link.dialer.check().map(|()| live));
+            match &dialed {
+                Ok(live) => {
+                    state.live = Some(live.clone());
+                    state.failed = None;
+                    state.backoff.reset();
+                }
+                Err(error) => {
+                    let wait = state.backoff.next();
+                    state.failed = Some((Instant::now() + wait, error.clone()));
+                }
             }
-            Err(error) => {
-                let wait = attempts.backoff.next();
-                attempts.failed = Some((Instant::now() + wait, error.clone()));
-                Err(error)
-            }
-        }
+            drop(state);
+            let _ = sender.send(Some(dialed));
+        });
+        attempt
     }
 
     /// Sends a command that only reads: once more, if the connection was lost before the answer came.
@@ -113,4 +137,8 @@ impl Link {
         }
         answer.map_err(|failure| of_driver(&failure, Asked::Read))
     }
+}
+
+fn unmade() -> Error {
+    error(ErrorKind::Unavailable, "the server cannot be connected to in time")
 }

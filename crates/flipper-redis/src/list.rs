@@ -16,18 +16,45 @@ use crate::wire::Live;
 /// How many keys the server looks at in one step of a scan. It serves nobody else meanwhile, for less than a millisecond.
 const SCANNED: usize = 1_000;
 /// How many records are read at once, at most.
-const BATCH: usize = 1_000;
-/// How many records are read at once before it is known how large they are.
-const FIRST_BATCH: usize = 100;
+const LARGEST_BATCH: usize = 1_000;
 /// How many bytes of records are to be read at once.
 const BATCH_BYTES: usize = 1 << 20;
 
 type Key = Vec<u8>;
 
+/// How many records to read at once: few, before it is known how large they are.
+pub(crate) struct Batch {
+    size: usize,
+    is_learned: bool,
+}
+
+impl Batch {
+    pub(crate) fn new() -> Self {
+        Self { size: 16, is_learned: false }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Learns from records how large they are.
+    pub(crate) fn learn(&mut self, records: &[Value]) {
+        let sizes = records.iter().filter_map(|record| match record {
+            Value::BulkString(bytes) => Some(bytes.len()),
+            _ => None,
+        });
+        let (count, size) = sizes.fold((0, 0_usize), |(count, sum), size| (count + 1, sum + size));
+        if let Some(average) = size.checked_div(count) {
+            self.size = (BATCH_BYTES / (average + 1)).clamp(1, LARGEST_BATCH);
+            self.is_learned = true;
+        }
+    }
+}
+
 pub(crate) fn list<'s>(link: &'s Link, keys: &'s Keys, page: Page) -> BoxStream<'s, Result<Listed>> {
     let begin = async move {
         let live = link.live().await?;
-        Ok(Lister::new(live, keys, page))
+        Ok(Lister::new(live, link, keys, page))
     };
     let batches = stream::once_future(begin).flat_map(|lister: Result<Lister<'_>>| {
         // An error is the last item.
@@ -46,9 +73,10 @@ pub(crate) fn list<'s>(link: &'s Link, keys: &'s Keys, page: Page) -> BoxStream<
 /// One listing. It stays with one connection: where a scan stands means nothing to another server.
 struct Lister<'s> {
     live: Live,
+    link: &'s Link,
     keys: &'s Keys,
-    /// The number that the server gives to a connection of the caller, which may become another one.
-    identity: Option<i64>,
+    /// Which connection of the caller it is, which may become another one.
+    identity: Option<String>,
     /// A scan may give a key more than once.
     seen: HashSet<Key>,
     /// Where the scan stands; `None` at its end.
@@ -57,7 +85,7 @@ struct Lister<'s> {
     unread: VecDeque<Key>,
     skip: usize,
     left: usize,
-    batch: usize,
+    batch: Batch,
     /// The step that is under way.
     ahead: Option<Step>,
 }
@@ -70,9 +98,10 @@ struct Step {
 }
 
 impl<'s> Lister<'s> {
-    fn new(live: Live, keys: &'s Keys, page: Page) -> Self {
+    fn new(live: Live, link: &'s Link, keys: &'s Keys, page: Page) -> Self {
         Self {
             live,
+            link,
             keys,
             identity: None,
             seen: HashSet::new(),
@@ -80,7 +109,7 @@ impl<'s> Lister<'s> {
             unread: VecDeque::new(),
             skip: page.offset,
             left: page.limit.unwrap_or(usize::MAX),
-            batch: FIRST_BATCH,
+            batch: Batch::new(),
             ahead: None,
         }
     }
@@ -88,7 +117,12 @@ impl<'s> Lister<'s> {
     /// Returns the next records; `None` at the end.
     async fn next(&mut self) -> Result<Option<Vec<Result<Listed>>>> {
         while self.left > 0 {
-            let Some(mut step) = self.ahead.take().or_else(|| self.step(0)) else { return Ok(None) };
+            let Some(mut step) = (match self.ahead.take() {
+                Some(step) => Some(step),
+                None => self.step(0)?,
+            }) else {
+                return Ok(None);
+            };
             let answers = match (&mut step.answers).await {
                 Ok(answers) => answers.map_err(|failure| of_driver(&failure, Asked::Read))?,
                 Err(_) => return Err(error(ErrorKind::Unavailable, "the runtime has been shut down")),
@@ -101,7 +135,7 @@ impl<'s> Lister<'s> {
             if step.scans {
                 self.take_keys(answers.next())?;
             }
-            self.ahead = self.step(step.keys.len());
+            self.ahead = self.step(step.keys.len())?;
             let records = self.read(std::mem::take(&mut step.keys), stored).await?;
             if !records.is_empty() {
                 self.left -= records.len();
@@ -112,17 +146,20 @@ impl<'s> Lister<'s> {
     }
 
     /// Begins the next round trip, while so many records are there to be read; `None` if nothing is left to be asked.
-    fn step(&mut self, arrived: usize) -> Option<Step> {
-        let wanted = self.batch.min(self.left.saturating_sub(arrived));
+    fn step(&mut self, arrived: usize) -> Result<Option<Step>> {
+        self.link.check()?;
+        // Of records whose size is not known yet, only one batch is under way.
+        let is_held = arrived > 0 && !self.batch.is_learned;
+        let wanted = if is_held { 0 } else { self.batch.size().min(self.left.saturating_sub(arrived)) };
         let count = self.unread.len().min(wanted);
         let keys: Vec<Key> = self.unread.drain(..count).collect();
         let scan = self.cursor.filter(|_| self.unread.len() < wanted);
         if keys.is_empty() && scan.is_none() {
-            return None;
+            return Ok(None);
         }
         let mut commands = redis::pipe();
         if !self.live.is_own() {
-            commands.cmd("CLIENT").arg("ID");
+            commands.cmd("CLIENT").arg("INFO");
         }
         if !keys.is_empty() {
             commands.cmd("MGET").arg(&keys);
@@ -133,14 +170,20 @@ impl<'s> Lister<'s> {
         }
         let live = self.live.clone();
         let answers = tokio::spawn(async move { live.send_all(&commands).await });
-        Some(Step { keys, scans: scan.is_some(), answers })
+        Ok(Some(Step { keys, scans: scan.is_some(), answers }))
     }
 
     /// A connection of the caller may be one that reconnects by itself.
     fn check_identity(&mut self, answer: Option<&Value>) -> Result<()> {
-        // Who may not ask does without.
-        let Some(&Value::Int(identity)) = answer else { return Ok(()) };
-        if *self.identity.get_or_insert(identity) == identity {
+        // Who may not ask does without, and so do servers before release 6.2.
+        let Some(info) = answer.cloned().and_then(|answer| redis::from_redis_value::<String>(answer).ok())
+        else {
+            return Ok(());
+        };
+        // Its number, and its address with the port on our side: another server counts anew.
+        let identity: String =
+            info.split(' ').filter(|field| field.starts_with("id=") || field.starts_with("addr=")).collect();
+        if *self.identity.get_or_insert_with(|| identity.clone()) == identity {
             return Ok(());
         }
         Err(error(ErrorKind::Unavailable, "the connection was lost in the middle of the listing"))
@@ -151,6 +194,9 @@ impl<'s> Lister<'s> {
         let cursor = bytes(answer.next().ok_or_else(unexpected)?)?;
         let cursor = std::str::from_utf8(&cursor).ok().and_then(|cursor| cursor.parse().ok());
         let cursor: u64 = cursor.ok_or_else(unexpected)?;
+        if cursor != 0 && self.cursor == Some(cursor) {
+            return Err(error(ErrorKind::Internal, "the server's scan does not go on"));
+        }
         self.cursor = (cursor != 0).then_some(cursor);
         for key in array(answer.next())? {
             let key = bytes(key)?;
@@ -171,20 +217,13 @@ impl<'s> Lister<'s> {
         if keys.len() != stored.len() {
             return Err(unexpected());
         }
-        let (mut size, mut found, mut absent) = (0, Vec::with_capacity(keys.len()), Vec::new());
+        self.batch.learn(&stored);
+        let (mut found, mut absent) = (Vec::with_capacity(keys.len()), Vec::new());
         for (key, value) in keys.into_iter().zip(stored) {
             match value {
                 Value::Nil => absent.push(key),
-                value => {
-                    if let Value::BulkString(bytes) = &value {
-                        size += bytes.len();
-                    }
-                    found.push((key, value));
-                }
+                value => found.push((key, value)),
             }
-        }
-        if !found.is_empty() {
-            self.batch = (BATCH_BYTES / (size / found.len() + 1)).clamp(1, BATCH);
         }
         // Vanished, or of another type, which only `GET` tells.
         if !absent.is_empty() {

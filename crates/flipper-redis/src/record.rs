@@ -1,5 +1,7 @@
 //! What is at a key, as the server answers a `GET`.
 
+use std::fmt::Write;
+
 use flipper_core::{Change, Error, ErrorKind, Flag, FlagName, Listed, Result, Version, Versioned};
 use redis::Value;
 
@@ -14,7 +16,7 @@ pub(crate) enum Record {
 impl Record {
     /// Reads an answer. An error is none of this record, but of the server.
     pub(crate) fn read(name: &[u8], answer: Value) -> Result<Self> {
-        let shown = || String::from_utf8_lossy(name).into();
+        let shown = || shown(name);
         let bytes = match answer {
             Value::Nil => return Ok(Self::Gone { name: shown() }),
             Value::ServerError(failure) => {
@@ -50,6 +52,17 @@ impl Record {
         }
     }
 
+    /// As [`listed`](Self::listed), of a record that is still needed.
+    pub(crate) fn as_listed(&self) -> Option<Listed> {
+        match self {
+            Self::Flag(found) => Some(Listed::Flag(found.clone())),
+            Self::Bad { name, version, error } => {
+                Some(Listed::Bad { name: name.clone(), version: version.clone(), error: error.clone() })
+            }
+            Self::Gone { .. } => None,
+        }
+    }
+
     /// What a listing says; nothing of a key that has vanished.
     pub(crate) fn listed(self) -> Option<Listed> {
         match self {
@@ -67,6 +80,19 @@ impl Record {
             Self::Gone { name } => Change::Deleted { name, version: None },
         }
     }
+}
+
+/// A name as it is told, legal or not. Bytes that are no UTF-8 follow a control character, in hexadecimal, so that it is the name of
+/// no flag, nor of another record.
+pub(crate) fn shown(name: &[u8]) -> Box<str> {
+    let mut shown = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        shown.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(shown, "\u{1a}{byte:02x}");
+        }
+    }
+    shown.into()
 }
 
 /// The bytes of an answer.

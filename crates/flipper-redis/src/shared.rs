@@ -9,6 +9,7 @@ use crate::dial::Dialer;
 use crate::follow::Following;
 use crate::keys::Keys;
 use crate::link::Link;
+use crate::poll::Polled;
 use crate::write::Writer;
 
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(crate) link: Link,
     pub(crate) writer: Writer,
     pub(crate) following: Following,
+    pub(crate) polled: Polled,
     pub(crate) poll_interval: Duration,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use flipper_core::{
@@ -18,7 +19,7 @@ use crate::error::error;
 use crate::record::Record;
 use crate::shared::Shared;
 use crate::write::{Edit, Outcome};
-use crate::{address, follow, list};
+use crate::{address, follow, poll};
 
 /// Keeps flags in Redis, as flipper-client does: a string at `base_key/name` for each.
 ///
@@ -60,7 +61,7 @@ impl RedisStore {
     /// Starts to choose settings for a server that the driver is told how to reach: with certificates of one's own, for
     /// instance. The time limits are those of the builder.
     pub fn builder_from_client(client: Client) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(Ok(Source::Client(Box::new(client))))
+        RedisStoreBuilder::new(address::checked(client).map(|client| Source::Client(Box::new(client))))
     }
 
     /// Starts to choose settings for a connection that the caller has, and whose clones are the same connection: the
@@ -111,16 +112,28 @@ impl Store for RedisStore {
         let mut get = cmd("GET");
         get.arg(self.0.keys.of(name));
         let answer = self.0.link.read(&get).await;
-        answer
-            .and_then(|answer| Record::read(name.as_str().as_bytes(), answer))
-            .and_then(Record::found)
-            .map_err(at("get", name))
+        let record = answer.and_then(|answer| Record::read(name.as_str().as_bytes(), answer));
+        let record = record.map_err(at("get", name))?;
+        if self.0.dialer.must_poll() {
+            match record.as_listed() {
+                Some(listed) => poll::observe(&self.0, &listed),
+                None => poll::observe_absence(&self.0, name.as_str()),
+            }
+        }
+        record.found().map_err(at("get", name))
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         let name = FlagName::new(flag.name())?;
         match self.write(name, Edit::Put(flag.as_json()), expect).await {
-            Ok(Outcome::Done) => Ok(flag.version_of_bytes()),
+            Ok(Outcome::Done) => {
+                let version = flag.version_of_bytes();
+                if self.0.dialer.must_poll() {
+                    let written = Versioned { value: flag.clone(), version: version.clone() };
+                    poll::observe(&self.0, &Listed::Flag(written));
+                }
+                Ok(version)
+            }
             Ok(Outcome::Missing) => Err(error(ErrorKind::Conflict, "the flag was deleted meanwhile")),
             Ok(Outcome::Differs) => Err(error(ErrorKind::Conflict, "the flag was changed meanwhile")),
             Err(error) => Err(error),
@@ -134,7 +147,10 @@ impl Store for RedisStore {
             return Err(at("delete", name)(error(ErrorKind::InvalidInput, message)));
         }
         match self.write(name, Edit::Delete, expect).await {
-            Ok(Outcome::Done) => Ok(true),
+            Ok(Outcome::Done) => {
+                poll::observe_absence(&self.0, name.as_str());
+                Ok(true)
+            }
             Ok(Outcome::Missing) => Ok(false),
             Ok(Outcome::Differs) => Err(error(ErrorKind::Conflict, "the flag was changed meanwhile")),
             Err(error) => Err(error),
@@ -143,7 +159,7 @@ impl Store for RedisStore {
     }
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
-        let listed = list::list(&self.0.link, &self.0.keys, page);
+        let listed = poll::observed_list(&self.0, page);
         Box::pin(listed.map(|item| item.map_err(|error| error.with_operation("list"))))
     }
 
@@ -158,8 +174,8 @@ impl Store for RedisStore {
 
     async fn close(&self) -> Result<()> {
         if let Some(task) = self.0.close() {
-            // Ended by force, or with its runtime.
-            let _ = task.await;
+            // Ended by force, or with its runtime; one that nobody drives would not end.
+            let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
         }
         Ok(())
     }

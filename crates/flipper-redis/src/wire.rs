@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::error::late;
+use crate::error::{code, late};
 
 /// A connection that the caller has made: clones are the same connection.
 pub(crate) trait CallersConnection: Send + Sync {
@@ -35,17 +36,32 @@ pub(crate) struct Live {
     pub(crate) wire: Wire,
     pub(crate) traits: Arc<Traits>,
     pub(crate) timeout: Duration,
+    /// Whom to tell that the address may lead to another server by now.
+    pub(crate) moved: Arc<Notify>,
 }
 
 /// What is known of a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Traits {
+    since: Instant,
     is_lost: AtomicBool,
     denies_scripts: AtomicBool,
     tracks: AtomicBool,
 }
 
+/// How long a connection is kept even if it leads to a replica: one that was made just now would be made in vain again.
+const YOUTH: Duration = Duration::from_secs(1);
+
 impl Traits {
+    pub(crate) fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            is_lost: AtomicBool::new(false),
+            denies_scripts: AtomicBool::new(false),
+            tracks: AtomicBool::new(false),
+        }
+    }
+
     /// Says that this connection is not to be used for further calls.
     pub(crate) fn lose(&self) {
         self.is_lost.store(true, Ordering::Relaxed);
@@ -94,31 +110,20 @@ impl Live {
 
     /// Sends commands in one go, and returns their answers.
     pub(crate) async fn send_all(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
-        self.send_counted(commands, 0, commands.len()).await
-    }
-
-    /// Sends commands as a transaction, and returns the answer to `EXEC`.
-    pub(crate) async fn transact(&self, commands: &Pipeline) -> RedisResult<Value> {
-        let answers = self.send_counted(commands, commands.len() + 1, 1).await?;
-        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
-    }
-
-    async fn send_counted(&self, commands: &Pipeline, skip: usize, count: usize) -> RedisResult<Vec<Value>> {
+        let count = commands.len();
         let answers = match self.wire.clone() {
             Wire::Own(mut connection) => {
-                self.in_time(connection.send_packed_commands(commands, skip, count)).await
+                self.in_time(connection.send_packed_commands(commands, 0, count)).await?
             }
             Wire::Callers(connection) => {
                 let mut handle = connection.handle();
-                self.in_time(handle.req_packed_commands(commands, skip, count)).await
+                self.in_time(handle.req_packed_commands(commands, 0, count)).await?
             }
         };
-        match &answers {
-            Ok(answers) => answers.iter().for_each(|answer| self.look_at(answer)),
-            Err(failure) if failure.kind() == redis::ServerErrorKind::ReadOnly.into() => self.traits.lose(),
-            Err(_) => {}
+        for answer in &answers {
+            self.look_at(answer);
         }
-        answers
+        Ok(answers)
     }
 
     async fn in_time<T>(&self, call: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
@@ -135,9 +140,11 @@ impl Live {
     /// After a failover, the address may lead to another server: only a new connection finds it.
     fn look_at(&self, answer: &Value) {
         if let Value::ServerError(failure) = answer
-            && matches!(failure.code(), "READONLY" | "MASTERDOWN")
+            && matches!(&*code(failure.code(), failure.details()), "READONLY" | "MASTERDOWN")
+            && self.traits.since.elapsed() > YOUTH
         {
             self.traits.lose();
+            self.moved.notify_one();
         }
     }
 }

@@ -3,15 +3,13 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use flipper_core::{ErrorKind, Expect, Result};
+use flipper_core::{Error, ErrorKind, Expect, Result};
 use redis::{Cmd, RedisError, RedisResult, Script, Value, cmd};
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
 
 use crate::dial::Dialer;
 use crate::error::{Asked, denies_scripts, error, of_driver};
 use crate::link::Link;
-use crate::record::{bytes, unexpected};
+use crate::transaction::Transactions;
 use crate::wire::Live;
 
 /// Compares what is stored with the first argument, and stores the second in its place, or nothing.
@@ -57,25 +55,23 @@ pub(crate) struct Replicas {
 /// What writes keys.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    link: Link,
-    /// Whether the link's connections are our own, for transactions: not the caller's.
+    /// The connection of writes that wait for replicas: whatever uses the same one waits too.
+    waiting: Link,
+    transactions: Arc<Transactions>,
+    /// Whether connections are our own, and not the caller's.
     is_own: bool,
-    /// Transactions of one connection take turns.
-    turn: Mutex<()>,
     replicas: Option<Replicas>,
-    timeout: Duration,
 }
 
 impl Writer {
-    /// Makes a writer with connections of its own, made when they are needed: waiting for replicas and transactions both
-    /// would get in the way of reads.
     pub(crate) fn new(dialer: &Arc<Dialer>, is_own: bool, replicas: Option<Replicas>) -> Self {
-        let link = Link::new(Arc::clone(dialer));
-        Self { link, is_own, turn: Mutex::default(), replicas, timeout: dialer.timeout }
+        let waiting = Link::new(Arc::clone(dialer));
+        Self { waiting, transactions: Arc::new(Transactions::new(dialer, replicas)), is_own, replicas }
     }
 
     pub(crate) fn close(&self) {
-        self.link.close();
+        self.waiting.close();
+        self.transactions.link.close();
     }
 
     /// Writes a key. `shared` is the connection for what needs none of its own.
@@ -86,94 +82,31 @@ impl Writer {
         edit: Edit<'_>,
         expect: Expect<'_>,
     ) -> Result<Outcome> {
-        let live = if self.replicas.is_some() { self.link.live().await? } else { shared.live().await? };
+        let live = if self.replicas.is_some() { self.waiting.live().await? } else { shared.live().await? };
         let outcome = match expect {
             Expect::Matches(version) => match version.as_bytes() {
-                Some(expected) => self.compare_and_set(&live, key, expected, edit).await?,
+                Some(_) if live.traits.denies_scripts() => {
+                    return self.transactions.write(key, edit, version).await;
+                }
+                Some(expected) => match by_script(&live, key, expected, edit).await {
+                    Err(failure) if self.is_own && denies_scripts(&failure) => {
+                        live.traits.deny_scripts();
+                        return self.transactions.write(key, edit, version).await;
+                    }
+                    answer => compared(answer)?,
+                },
                 // A version of another store.
                 None => Outcome::Differs,
             },
             expect => plainly(&live, key, edit, expect).await?,
         };
-        match self.replicas {
-            Some(replicas) if outcome == Outcome::Done => confirm(live, replicas).await.map(|()| outcome),
-            _ => Ok(outcome),
-        }
-    }
-
-    async fn compare_and_set(
-        &self,
-        live: &Live,
-        key: &str,
-        expected: &[u8],
-        edit: Edit<'_>,
-    ) -> Result<Outcome> {
-        if !live.traits.denies_scripts() {
-            match by_script(live, key, expected, edit).await {
-                Err(failure) if denies_scripts(&failure) => {
-                    live.traits.deny_scripts();
-                    if !self.is_own {
-                        return Err(of_driver(&failure, Asked::Write));
-                    }
-                }
-                answer => {
-                    return match answer.map_err(|failure| of_driver(&failure, Asked::Write)) {
-                        Ok(Value::Int(1)) => Ok(Outcome::Done),
-                        Ok(Value::Int(0)) => Ok(Outcome::Differs),
-                        Ok(Value::Int(-1)) => Ok(Outcome::Missing),
-                        Ok(_) => Err(unexpected()),
-                        // Whatever it holds, it is not what was expected.
-                        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Outcome::Differs),
-                        Err(error) => Err(error),
-                    };
-                }
-            }
-        }
-        self.by_transaction(key, expected, edit).await
-    }
-
-    /// Where scripts are denied: watches the key, reads it, and writes unless somebody else does in between.
-    async fn by_transaction(&self, key: &str, expected: &[u8], edit: Edit<'_>) -> Result<Outcome> {
-        let deadline = Instant::now() + self.timeout;
-        let late = || error(ErrorKind::Unavailable, "other writers have taken too long");
-        let _turn = timeout(self.timeout, self.turn.lock()).await.map_err(|_| late())?;
-        let mut look = redis::pipe();
-        // One that was dropped half-way may still watch.
-        look.cmd("UNWATCH").cmd("WATCH").arg(key).cmd("GET").arg(key);
-        let mut write = redis::pipe();
-        write.atomic().add_command(edit.command(key));
-        loop {
-            let live = self.link.live().await?;
-            let answers = live.send_all(&look).await.map_err(|failure| of_driver(&failure, Asked::Read))?;
-            let mut answers = answers.into_iter().skip(1);
-            if let Some(Value::ServerError(failure)) = answers.next() {
-                return Err(of_driver(&failure.into(), Asked::Read));
-            }
-            match answers.next() {
-                Some(Value::Nil) => return Ok(Outcome::Missing),
-                Some(stored) => match bytes(stored) {
-                    Ok(stored) if stored == expected => {}
-                    Ok(_) => return Ok(Outcome::Differs),
-                    Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Outcome::Differs),
-                    Err(error) => return Err(error),
-                },
-                None => return Err(unexpected()),
-            }
-            let answer = live.transact(&write).await.and_then(Value::extract_error);
-            match answer.map_err(|failure| of_driver(&failure, Asked::Write))? {
-                Value::Nil if Instant::now() >= deadline => return Err(late()),
-                // Somebody has written since. If it was the same again, it still matches.
-                Value::Nil => {}
-                Value::Array(_) => return Ok(Outcome::Done),
-                _ => return Err(unexpected()),
-            }
-        }
+        confirmed(live, self.replicas, outcome).await
     }
 }
 
 impl Edit<'_> {
     /// The command that carries it out, whatever is there.
-    fn command(self, key: &str) -> Cmd {
+    pub(crate) fn command(self, key: &str) -> Cmd {
         let mut command = match self {
             Self::Put(_) => cmd("SET"),
             Self::Delete => cmd("DEL"),
@@ -197,8 +130,26 @@ async fn plainly(live: &Live, key: &str, edit: Edit<'_>, expect: Expect<'_>) -> 
         Value::Nil => Ok(Outcome::Differs),
         Value::Int(0) => Ok(Outcome::Missing),
         Value::Okay | Value::Int(_) => Ok(Outcome::Done),
-        _ => Err(unexpected()),
+        _ => Err(odd()),
     }
+}
+
+/// What the script says.
+fn compared(answer: RedisResult<Value>) -> Result<Outcome> {
+    match answer.map_err(|failure| of_driver(&failure, Asked::Write)) {
+        Ok(Value::Int(1)) => Ok(Outcome::Done),
+        Ok(Value::Int(0)) => Ok(Outcome::Differs),
+        Ok(Value::Int(-1)) => Ok(Outcome::Missing),
+        Ok(_) => Err(odd()),
+        // Whatever it holds, it is not what was expected.
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Outcome::Differs),
+        Err(error) => Err(error),
+    }
+}
+
+/// A write was answered with what makes no sense.
+pub(crate) fn odd() -> Error {
+    error(ErrorKind::OutcomeUnknown, "the server has answered a write with a type that does not belong there")
 }
 
 async fn by_script(live: &Live, key: &str, expected: &[u8], edit: Edit<'_>) -> RedisResult<Value> {
@@ -222,23 +173,29 @@ fn is_unknown_script(failure: &RedisError) -> bool {
 }
 
 /// Waits until so many replicas have what this connection has written.
-async fn confirm(mut live: Live, replicas: Replicas) -> Result<()> {
-    live.timeout = live.timeout.saturating_add(replicas.limit);
+pub(crate) async fn confirmed(
+    mut live: Live,
+    replicas: Option<Replicas>,
+    outcome: Outcome,
+) -> Result<Outcome> {
+    let Some(Replicas { count, limit }) = replicas.filter(|_| outcome == Outcome::Done) else {
+        return Ok(outcome);
+    };
+    live.timeout = live.timeout.saturating_add(limit);
     let mut wait = cmd("WAIT");
-    wait.arg(replicas.count).arg((replicas.limit.as_millis() as u64).max(1));
-    let answer = live.send(&wait).await.and_then(Value::extract_error);
+    // No limit at all is `0` to the server.
+    wait.arg(count).arg((limit.as_millis() as u64).max(1));
     let weak = |message| error(ErrorKind::NotReplicated, message);
-    match answer {
-        Ok(Value::Int(confirmed)) if confirmed >= i64::from(replicas.count) => Ok(()),
+    match live.send(&wait).await.and_then(Value::extract_error) {
+        Ok(Value::Int(confirmed)) if confirmed >= i64::from(count) => Ok(outcome),
         Ok(Value::Int(confirmed)) => {
-            let Replicas { count, limit } = replicas;
             Err(weak(format!("it is written, and {confirmed} of {count} replicas have it after {limit:?}")))
         }
         Ok(_) => Err(weak("it is written, and the server does not say how many replicas have it".to_owned())),
         Err(failure) => {
             let cause = of_driver(&failure, Asked::Read);
-            Err(weak("it is written, and how many replicas have it could not be asked".to_owned())
-                .with_source(cause))
+            let message = "it is written, and how many replicas have it could not be asked".to_owned();
+            Err(weak(message).with_source(cause))
         }
     }
 }

@@ -114,7 +114,14 @@ impl RedisServer {
             let count = stream.read(&mut answer)?;
             std::io::Result::Ok(answer[..count].to_vec())
         };
-        // One that wants a password is there, too.
-        asked().is_ok_and(|answer| answer.starts_with(b"+PONG") || answer.starts_with(b"-NOAUTH"))
+        // One that wants a password, or its primary, is there, too.
+        asked().is_ok_and(|answer| !answer.is_empty() && !answer.starts_with(b"-LOADING"))
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

@@ -1,6 +1,8 @@
 //! Watching: whoever writes, and whatever happens to the server.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flipper_core::{BoxStream, Change, ErrorKind, Listed, Page, Store, Watching};
@@ -249,20 +251,107 @@ async fn closing_ends_calls_and_watches() {
     assert!(next(&mut later).await.is_none());
 }
 
-#[test]
-fn watchers_are_told_when_the_runtime_that_followed_is_gone() {
-    let server = RedisServer::start(&[]);
-    let store = RedisStore::builder(&server.url()).connect_lazy().unwrap();
-    let first = tokio::runtime::Runtime::new().unwrap();
-    let mut changes = first.block_on(watch(&store));
-    drop(first);
-    let second = tokio::runtime::Runtime::new().unwrap();
-    second.block_on(async {
-        assert_eq!(told(&mut changes).await, "down unavailable");
-        // The next one who watches follows again, for all.
-        let _again = watch(&store).await;
-        assert_eq!(told(&mut changes).await, "resync Reconnected");
-        put(&store, "X", 1).await;
-        assert_eq!(told(&mut changes).await, "put X 1");
+/// The server tells of it to nobody but those who are connected to it.
+#[tokio::test]
+async fn after_a_failover_the_new_server_is_followed() {
+    let (old, new) = (RedisServer::start(&[]), RedisServer::start(&[]));
+    let (listener, first) = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        (listener, Arc::new(AtomicBool::new(true)))
+    };
+    let (address, is_first) = (listener.local_addr().unwrap(), Arc::clone(&first));
+    let servers = (old.address(), new.address());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let to = if is_first.load(Ordering::Relaxed) { servers.0 } else { servers.1 };
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
     });
+    let store = RedisStore::connect(&format!("redis://{address}")).await.unwrap();
+    let mut changes = watch(&store).await;
+    put(&store, "X", 1).await;
+    assert_eq!(told(&mut changes).await, "put X 1");
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    // The address leads to the new one from here on, and nobody hangs up.
+    first.store(false, Ordering::Relaxed);
+    let _: () = Cli::new(&old.url()).await.tell(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    let error = store.put(&flag("X", 2), flipper_core::Expect::Any).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(told(&mut changes).await, "down unavailable");
+    assert_eq!(told(&mut changes).await, "resync Reconnected");
+    put(&store, "X", 2).await;
+    assert_eq!(told(&mut changes).await, "put X 2");
+}
+
+#[tokio::test]
+async fn a_replica_that_answers_nothing_is_told_to_be_down() {
+    let server = RedisServer::start(&["--replica-serve-stale-data", "no"]);
+    let store = RedisStore::connect(&server.url()).await.unwrap();
+    let mut changes = watch(&store).await;
+    let mut cli = Cli::new(&server.url()).await;
+    let _: () = cli.tell(&["REPLICAOF", "127.0.0.1", "1"]).await;
+    assert_eq!(told(&mut changes).await, "down unavailable");
+    let _: () = cli.tell(&["REPLICAOF", "NO", "ONE"]).await;
+    assert_eq!(told(&mut changes).await, "resync Reconnected");
+}
+
+/// For the polls nothing has changed: it was so before, and it is so again.
+#[tokio::test]
+async fn what_was_loaded_between_two_polls_does_not_stay() {
+    let base_key = super::base_key();
+    let builder = RedisStore::builder(&super::server().url()).base_key(&base_key).poll_only();
+    let store = builder.poll_interval(Duration::from_millis(700)).connect().await.unwrap();
+    let mut cli = Cli::new(&super::server().url()).await;
+    let key = |name: &str| format!("{base_key}/{name}");
+    for of in ["X", "GONE"] {
+        put(&store, of, 1).await;
+    }
+    let mut changes = watch(&store).await;
+    cli.set(&key("X"), flag("X", 2).as_json()).await;
+    cli.set(&key("NEW"), flag("NEW", 1).as_json()).await;
+    let _: i64 = cli.tell(&["DEL", &key("GONE")]).await;
+    assert_eq!(super::names(&store, Page::ALL).await.0, ["NEW", "X"]);
+    cli.set(&key("X"), flag("X", 1).as_json()).await;
+    let _: i64 = cli.tell(&["DEL", &key("NEW")]).await;
+    cli.set(&key("GONE"), flag("GONE", 1).as_json()).await;
+    let mut last = BTreeMap::new();
+    while !last.values().eq(["put GONE 1", "deleted NEW", "put X 1"]) {
+        let words = told(&mut changes).await;
+        last.insert(words.split(' ').nth(1).unwrap().to_owned(), words);
+    }
+}
+
+#[tokio::test]
+async fn names_that_are_no_text_are_told_as_such() {
+    let (store, base_key) = super::store().await;
+    put(&store, "\u{fffd}", 1).await;
+    let mut changes = watch(&store).await;
+    let mut cli = Cli::new(&super::server().url()).await;
+    let key = [base_key.as_bytes(), b"/\xff"].concat();
+    for (verb, told_as) in [("SETEX", "bad \u{1a}ff"), ("DEL", "deleted \u{1a}ff")] {
+        let mut command = flipper_redis::redis::cmd(verb);
+        command.arg(&key);
+        if verb == "SETEX" {
+            command.arg(100).arg("junk");
+        }
+        let () = command.query_async(&mut cli.0).await.unwrap();
+        assert_eq!(told(&mut changes).await, told_as);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_be_read_is_one_bad_record() {
+    let server = RedisServer::start(&["--user", "u", "on", "nopass", "~features/ok*", "+@all"]);
+    let store = RedisStore::connect(&format!("redis://u@{}", server.address())).await.unwrap();
+    let mut changes = watch(&store).await;
+    let mut cli = Cli::new(&server.url()).await;
+    for number in 1..20 {
+        cli.set("features/secret", "{}").await;
+        assert_eq!(told(&mut changes).await, "bad secret");
+        put(&store, "ok", number).await;
+        assert_eq!(told(&mut changes).await, format!("put ok {number}"));
+    }
 }

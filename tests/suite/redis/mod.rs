@@ -4,10 +4,12 @@ mod editors;
 mod errors;
 mod faults;
 mod follow;
+mod hostile;
 mod listing;
 mod places;
 mod python;
 mod replicas;
+mod runtimes;
 mod storm;
 
 use std::sync::OnceLock;

@@ -6,7 +6,7 @@ use flipper_core::{ErrorKind, Page, Store};
 use flipper_redis::{RedisStore, redis};
 use flipper_testkit::RedisServer;
 
-use super::{Cli, name, names, number, put, server, store};
+use super::{Cli, names, number, put, server, store};
 
 #[tokio::test]
 async fn keys_and_bytes_are_those_of_flipper_client() {
@@ -114,14 +114,4 @@ async fn encryption_verifies_who_is_there() {
     put(&store, "X", 5).await;
     assert_eq!(super::told(&mut changes).await, "put X 5");
     assert_eq!(names(&store, Page::ALL).await.0, ["X"]);
-}
-
-#[test]
-fn without_a_runtime_there_is_an_error() {
-    let store = RedisStore::builder(&server().url()).connect_lazy().unwrap();
-    let error = futures_lite::future::block_on(store.get(name("X"))).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.message().contains("Tokio"), "{error}");
-    let changes = futures_lite::stream::block_on(store.watch().unwrap()).take(2).collect::<Vec<_>>();
-    assert!(matches!(&changes[1], flipper_core::Change::Down { error } if error.message().contains("Tokio")));
 }

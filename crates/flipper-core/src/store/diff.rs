@@ -1,7 +1,7 @@
 //! What has changed from one listing to the next.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::{Change, Listed, ResyncCause, Version};
 
@@ -26,6 +26,8 @@ use super::{Change, Listed, ResyncCause, Version};
 pub struct Diff {
     known: HashMap<Box<str>, Known>,
     round: u64,
+    /// What was observed since the listing began that comes next: newer than what that will say.
+    observed: HashSet<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,38 @@ struct Known {
 }
 
 impl Diff {
+    /// Says that the next listing begins now.
+    pub fn begin(&mut self) {
+        self.observed.clear();
+    }
+
+    /// Takes note of what the store has told somebody meanwhile, and returns the change if it is one.
+    ///
+    /// Without that, whoever loads a state between two listings that is gone again by the next would keep it: for the listings,
+    /// nothing has changed.
+    pub fn observe(&mut self, record: &Listed) -> Option<Change> {
+        let (name, version) = identity(record);
+        let is_known = self.known.get(name).is_some_and(|known| known.version.as_ref() == version);
+        if is_known {
+            return None;
+        }
+        self.observed.insert(name.into());
+        self.known.insert(name.into(), Known { version: version.cloned(), round: self.round });
+        Some(Change::from(record.clone()))
+    }
+
+    /// As [`observe`](Self::observe), of a record that was not there.
+    pub fn observe_absence(&mut self, name: &str) -> Option<Change> {
+        let (name, _) = self.known.remove_entry(name)?;
+        self.observed.insert(name.clone());
+        Some(Change::Deleted { name, version: None })
+    }
+
+    /// Returns the names that were there last.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.keys().map(|name| &**name)
+    }
+
     /// Takes the next listing, which has to be complete, and returns the changes since the one before.
     ///
     /// A listing without records, after one that had several, is no change of each of them: it may be a server that has
@@ -48,10 +82,10 @@ impl Diff {
         self.round += 1;
         let mut changes = Vec::new();
         for record in listed {
-            let (name, version) = match &record {
-                Listed::Flag(found) => (found.value.name(), Some(&found.version)),
-                Listed::Bad { name, version, .. } => (&**name, version.as_ref()),
-            };
+            let (name, version) = identity(&record);
+            if self.observed.contains(name) {
+                continue;
+            }
             let known = Known { version: version.cloned(), round: self.round };
             match self.known.entry(name.into()) {
                 Entry::Occupied(mut before) => {
@@ -66,13 +100,21 @@ impl Diff {
             }
         }
         self.known.retain(|name, known| {
-            let is_there = known.round == self.round;
+            let is_there = known.round == self.round || self.observed.contains(name);
             if !is_there {
                 changes.push(Change::Deleted { name: name.clone(), version: None });
             }
             is_there
         });
         changes
+    }
+}
+
+/// What tells a record, and its state.
+fn identity(record: &Listed) -> (&str, Option<&Version>) {
+    match record {
+        Listed::Flag(found) => (found.value.name(), Some(&found.version)),
+        Listed::Bad { name, version, .. } => (name, version.as_ref()),
     }
 }
 
@@ -135,5 +177,29 @@ mod tests {
         assert!(diff.next(vec![]).is_empty());
         assert_eq!(words(diff.next(vec![flag("a", 1)])), ["put a"]);
         assert_eq!(words(diff.next(vec![])), ["deleted a"]);
+    }
+
+    #[test]
+    fn what_is_seen_between_listings_is_told_and_its_end_as_well() {
+        let mut diff = Diff::default();
+        diff.next(vec![flag("a", 1), flag("b", 1)]);
+        assert!(diff.observe(&flag("a", 1)).is_none());
+        let seen = [diff.observe(&flag("a", 2)), diff.observe(&flag("c", 1)), diff.observe_absence("b")];
+        assert_eq!(words(seen.into_iter().flatten().collect()), ["deleted b", "put a", "put c"]);
+        diff.begin();
+        assert_eq!(words(diff.next(vec![flag("a", 1), flag("b", 1)])), ["deleted c", "put a", "put b"]);
+    }
+
+    #[test]
+    fn a_listing_that_is_older_than_what_was_seen_does_not_undo_it() {
+        let mut diff = Diff::default();
+        diff.next(vec![flag("a", 1), flag("b", 1)]);
+        diff.begin();
+        diff.observe(&flag("a", 2));
+        diff.observe_absence("b");
+        diff.observe(&flag("c", 1));
+        assert!(diff.next(vec![flag("a", 1), flag("b", 1)]).is_empty());
+        diff.begin();
+        assert_eq!(words(diff.next(vec![flag("a", 2), flag("b", 1), flag("c", 1)])), ["put b"]);
     }
 }
