@@ -52,7 +52,7 @@
 //! | the file is in Git | so may its lock be, which is empty: put `.*.lock` into `.gitignore` |
 //! | two writers | one after the other, by a lock on `.NAME.lock`, which stays; its holder may die at any time, and it may be deleted |
 //! | an editor saves | the file is read again at once; with a mistake in it, the last good state stays in use, the log and [`watch`] say where it is, and writes are refused until it is mended |
-//! | one flag cannot be read | its last good state stays in use; [`get`] and [`list`] tell line and column, and the flag can be replaced or deleted |
+//! | one flag cannot be read | its last good state stays in use, and says in its freshness that it is that; [`get`] and [`list`] tell line and column, and the flag can be replaced or deleted |
 //! | the file is deleted | the last state stays in use, and writes are refused, until it is back; `{}` is a file without flags |
 //! | the file is a link | what it leads to is read, followed and replaced; the link stays |
 //! | an editor saves while a write is under way | the write begins again from what was saved: on Linux at the last moment too, elsewhere up to the rename. An editor knows no lock: if it saves what it read before, it undoes what was written since |

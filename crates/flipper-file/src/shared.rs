@@ -257,7 +257,11 @@ impl Shared {
                     Change::Deleted { name, .. } => {
                         edit.remove(name);
                     }
-                    // A bad record's last good state stays in use.
+                    // Its last good state stays in use.
+                    Change::Bad { name, .. } => {
+                        let since = Timestamp::now();
+                        edit.mark(name, Freshness::Stale { since, cause: StaleCause::Corrupt });
+                    }
                     _ => {}
                 }
             }

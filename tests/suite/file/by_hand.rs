@@ -125,6 +125,8 @@ async fn a_mistake_in_one_flag_is_that_flags() {
     std::fs::write(&path, broken.replacen("\"is_enabled\": false", "\"is_enabled\": true", 1)).unwrap();
     until("the edit of Y", || local.is_enabled("Y", &Context::EMPTY)).await;
     assert!(local.is_enabled(X, &Context::EMPTY), "its last good state stays in use");
+    let freshness = local.evaluate(X, &Context::EMPTY, false).freshness;
+    assert!(matches!(freshness, Freshness::Stale { cause: StaleCause::Corrupt, .. }), "{freshness:?}");
     let error = store.get(x()).await.unwrap_err();
     assert!(
         error.to_string().contains("\"X\": corrupt record: line 2, column 6: `is_enabled` is missing"),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use flipper_core::{
-    Context, ErrorKind, FeatureFlagClient, Flag, Freshness, Reason, Snapshot, StaleCause, Timestamp,
-    Versioned,
+    Context, ErrorKind, FeatureFlagClient, Flag, FlagName, Freshness, Reason, Snapshot, StaleCause,
+    Timestamp, Versioned,
 };
 use flipper_memory::MemoryStore;
 use flipper_testkit::{FaultStore, RecordingStore};
@@ -128,6 +128,43 @@ fn a_stale_state_answers_and_says_so() {
     assert!(matches!(handle.evaluate(&Context::EMPTY, false).freshness, Freshness::Stale { .. }));
     assert!(handle.is_enabled(&Context::EMPTY) && is_on(&local, "X"));
     assert_eq!(client.failed_checks(), 0);
+}
+
+#[test]
+fn one_flag_may_be_older_than_the_others() {
+    let snapshot = Snapshot::new(Freshness::Live);
+    let corrupt = Freshness::Stale { since: Timestamp::from_secs(1), cause: StaleCause::Corrupt };
+    let record = |name| {
+        let flag = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(1));
+        Versioned { version: flag.version_of_bytes(), value: flag }
+    };
+    let of = |name| snapshot.freshness_of(name);
+    snapshot.edit(|edit| {
+        edit.replace_all([record("X"), record("Y")]);
+        edit.mark("X", corrupt);
+        edit.mark("NEVER_SEEN", corrupt);
+    });
+    assert_eq!([of("X"), of("Y"), of("NEVER_SEEN")], [corrupt, Freshness::Live, corrupt]);
+    let seen = std::cell::Cell::new(None);
+    snapshot.peek("X", &mut |peek| {
+        if let flipper_core::Peek::Hit { freshness, .. } = peek {
+            seen.set(Some(freshness));
+        }
+    });
+    assert_eq!((seen.get(), snapshot.freshness()), (Some(corrupt), Freshness::Live));
+    // While nothing is fresh, that is what counts.
+    let stale = Freshness::Stale { since: Timestamp::from_secs(2), cause: StaleCause::Unavailable };
+    snapshot.edit(|edit| edit.set_freshness(stale));
+    assert_eq!(of("X"), stale);
+    snapshot.edit(|edit| edit.set_freshness(Freshness::Live));
+    // The same bytes again are fresh all the same.
+    snapshot.edit(|edit| edit.put(record("X")));
+    assert_eq!(of("X"), Freshness::Live);
+    snapshot.edit(|edit| edit.remove("NEVER_SEEN"));
+    assert_eq!(of("NEVER_SEEN"), Freshness::Live);
+    snapshot.edit(|edit| edit.mark("Y", corrupt));
+    snapshot.edit(|edit| edit.replace_all([record("Y")]));
+    assert_eq!(of("Y"), Freshness::Live);
 }
 
 #[test]

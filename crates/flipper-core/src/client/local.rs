@@ -237,9 +237,9 @@ impl Inner {
         default: bool,
     ) -> Result<Evaluation, Freshness> {
         snapshot.find(hash, name, move |found, state| {
-            let flag = &found.ok_or(state.freshness)?.record().value;
-            let evaluation = self.evaluator().evaluate(flag, context, default);
-            Ok(Evaluation { freshness: state.freshness, ..evaluation })
+            let freshness = state.freshness_of(name);
+            let flag = &found.ok_or(freshness)?.record().value;
+            Ok(Evaluation { freshness, ..self.evaluator().evaluate(flag, context, default) })
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bucket::Bucket;
 use super::table::{self, Directory, Seed};
-use super::{State, next_generation};
+use super::{Marks, State, next_generation};
 use crate::{Flag, Freshness, Versioned};
 
 /// Changes a [`Snapshot`](super::Snapshot): see [`edit`](super::Snapshot::edit).
@@ -16,20 +16,26 @@ pub struct SnapshotEdit<'s> {
     directory: Option<Directory>,
     len: usize,
     freshness: Freshness,
+    marks: Option<Arc<Marks>>,
 }
 
 impl<'s> SnapshotEdit<'s> {
     pub(super) fn new(before: &'s State, seed: Seed) -> Self {
-        Self { before, seed, directory: None, len: before.len, freshness: before.freshness }
+        let (freshness, marks) = (before.freshness, before.marks.clone());
+        Self { before, seed, directory: None, len: before.len, freshness, marks }
     }
 
     /// The state after the edit; `None` if nothing has changed.
     pub(super) fn finish(self) -> Option<State> {
-        if self.directory.is_none() && self.freshness == self.before.freshness {
+        if self.directory.is_none()
+            && self.freshness == self.before.freshness
+            && self.marks == self.before.marks
+        {
             return None;
         }
         let shards = self.directory.map_or_else(|| Arc::clone(&self.before.shards), Directory::into_shards);
-        Some(State { generation: next_generation(), shards, len: self.len, freshness: self.freshness })
+        let Self { len, freshness, marks, .. } = self;
+        Some(State { generation: next_generation(), shards, len, freshness, marks })
     }
 
     /// Returns a flag, as this edit has left it.
@@ -39,9 +45,11 @@ impl<'s> SnapshotEdit<'s> {
 
     /// Puts a flag in the place of that of its name, and returns whether its bytes differ from those.
     ///
-    /// What is equal is not kept twice: of a record whose bytes are already here, only the version is taken.
+    /// What is equal is not kept twice: of a record whose bytes are already here, only the version is taken. A
+    /// [mark](Self::mark) goes.
     pub fn put(&mut self, record: impl Into<Arc<Versioned<Flag>>>) -> bool {
         let record = record.into();
+        self.unmark(record.value.name());
         let (record, kept) = merge(self.get(record.value.name()), record);
         if kept != Kept::All {
             let is_new = self.directory().put(record);
@@ -50,8 +58,9 @@ impl<'s> SnapshotEdit<'s> {
         kept == Kept::Nothing
     }
 
-    /// Takes a flag out, and returns whether there was one.
+    /// Takes a flag out, and its [mark](Self::mark), and returns whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
+        self.unmark(name);
         let is_found = self.find(name).is_some() && self.directory().remove(name);
         self.len -= usize::from(is_found);
         is_found
@@ -59,8 +68,10 @@ impl<'s> SnapshotEdit<'s> {
 
     /// Puts these flags in the place of all that there are. Of two of one name, the last one counts.
     ///
-    /// What is equal is kept, as by [`put`](Self::put). If everything is, versions too, nothing has changed.
+    /// What is equal is kept, as by [`put`](Self::put). If everything is, versions too, nothing has changed. All
+    /// [marks](Self::mark) go.
     pub fn replace_all<R: Into<Arc<Versioned<Flag>>>>(&mut self, records: impl IntoIterator<Item = R>) {
+        self.marks = None;
         let records = records.into_iter().map(R::into);
         let mut directory = Directory::with_capacity(self.seed, records.size_hint().0);
         let (mut len, mut is_same) = (0, true);
@@ -77,6 +88,21 @@ impl<'s> SnapshotEdit<'s> {
     /// Says how old the flags are.
     pub fn set_freshness(&mut self, freshness: Freshness) {
         self.freshness = freshness;
+    }
+
+    /// Says how old what is known of one flag is, whether there is one or not: because its record cannot be read any more,
+    /// while the others can. As long as all of them are not [`Live`](Freshness::Live), that counts.
+    pub fn mark(&mut self, name: &str, freshness: Freshness) {
+        Arc::make_mut(self.marks.get_or_insert_default()).insert(name.into(), freshness);
+    }
+
+    fn unmark(&mut self, name: &str) {
+        if let Some(marks) = &mut self.marks
+            && marks.contains_key(name)
+        {
+            Arc::make_mut(marks).remove(name);
+            self.marks = self.marks.take().filter(|marks| !marks.is_empty());
+        }
     }
 
     fn find(&self, name: &str) -> Option<&Bucket> {

@@ -11,6 +11,7 @@ pub use thread::release_thread;
 pub(crate) use bucket::{Bucket, Verdict};
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,6 +80,22 @@ pub(crate) struct State {
     shards: Arc<[Arc<Shard>]>,
     len: usize,
     pub(crate) freshness: Freshness,
+    /// Those that are older than the rest: hardly ever any.
+    marks: Option<Arc<Marks>>,
+}
+
+type Marks = HashMap<Box<str>, Freshness>;
+
+impl State {
+    /// How old what is known of a flag is, also if that is that there is none.
+    pub(crate) fn freshness_of(&self, name: &str) -> Freshness {
+        let mark = self.marks.as_ref().and_then(|marks| marks.get(name));
+        // While nothing is fresh, that is what there is to say.
+        match (self.freshness, mark) {
+            (Freshness::Live, Some(mark)) => *mark,
+            (freshness, _) => freshness,
+        }
+    }
 }
 
 fn next_generation() -> u64 {
@@ -112,7 +129,7 @@ impl Snapshot {
     pub fn new(freshness: Freshness) -> Self {
         let seed = Seed::random();
         let shards = Directory::with_capacity(seed, 0).into_shards();
-        let state = State { generation: next_generation(), shards, len: 0, freshness };
+        let state = State { generation: next_generation(), shards, len: 0, freshness, marks: None };
         let shared = Shared {
             generation: AtomicU64::new(state.generation),
             slot: Slot::new(),
@@ -150,11 +167,17 @@ impl Snapshot {
         self.look(|state| state.freshness)
     }
 
+    /// Returns how old what is known of one flag is: as old as all of them, unless it is
+    /// [marked](SnapshotEdit::mark).
+    pub fn freshness_of(&self, name: &str) -> Freshness {
+        self.look(|state| state.freshness_of(name))
+    }
+
     /// Shows what is known about a flag, as [`Store::peek`](crate::Store::peek) wants it.
     pub fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
         let see = RefCell::new(see);
         self.find(self.hash(name), name, |found, state| {
-            (see.borrow_mut())(match (found, state.freshness) {
+            (see.borrow_mut())(match (found, state.freshness_of(name)) {
                 (Some(bucket), freshness) => Peek::Hit { flag: &bucket.record().value, freshness },
                 (None, Freshness::NeverLoaded) => Peek::Ask,
                 (None, freshness) => Peek::KnownAbsent { freshness },
