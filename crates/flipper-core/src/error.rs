@@ -121,6 +121,12 @@ impl Error {
         Self::new(ErrorKind::Corrupt, message)
     }
 
+    /// Says more than the layer below knew: the message becomes what is returned for the one that there is.
+    pub fn map_message(mut self, map: impl FnOnce(&str) -> String) -> Self {
+        self.0.message = map(&self.0.message).into();
+        self
+    }
+
     /// Names the store that failed, in lower case: `"redis"`.
     pub fn with_store(mut self, store: &'static str) -> Self {
         self.0.store = Some(store);

@@ -55,7 +55,7 @@ pub(crate) fn checked(client: Client) -> Result<Client> {
 fn tls() -> Result<()> {
     Err(error(
         ErrorKind::Unsupported,
-        "`rediss://` needs the feature `tls-rustls` of the crate flipper-redis",
+        "`rediss://` needs the feature `tls-rustls` of the crate flipper, or flipper-redis",
     ))
 }
 

@@ -252,9 +252,10 @@ fn may_be_older(failure: &RedisError) -> bool {
 
 /// What a failure to connect means: whoever repeats the password, we do not.
 fn without_secrets(client: &Client, failure: &RedisError) -> Error {
-    let password = client.get_connection_info().redis_settings().password();
-    match failure.code() {
-        Some(code) => of_server_without(code, failure.detail(), password),
+    let info = client.get_connection_info();
+    let error = match failure.code() {
+        Some(code) => of_server_without(code, failure.detail(), info.redis_settings().password()),
         None => of_driver(failure, Asked::Read),
-    }
+    };
+    error.map_message(|message| format!("{}: {message}", info.addr()))
 }

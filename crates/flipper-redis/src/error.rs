@@ -46,7 +46,7 @@ pub(crate) fn of_driver(failure: &RedisError, asked: Asked) -> Error {
     let what = if failure.is_timeout() {
         "the server has not answered in time"
     } else if failure.is_connection_refusal() {
-        "there is no server at that address, or it takes no connections"
+        "there is no server, or it takes no connections"
     } else if failure.is_connection_dropped() {
         "the connection was lost"
     } else if failure.kind() == redis::ErrorKind::Io || failure.kind() == redis::ErrorKind::Client {
