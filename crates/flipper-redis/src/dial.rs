@@ -133,7 +133,11 @@ impl Dialer {
         let older = self.reach_older(client).await?;
         if failure.is_connection_dropped()
             // It may have hung up because it was being restarted.
-            && let Ok(newer) = self.reach_newer(client, inbox).await
+            && let Ok(newer) = {
+                // What the first one was told last is nothing to the next.
+                inbox.map(|inbox| inbox.take());
+                self.reach_newer(client, inbox).await
+            }
         {
             return Ok(newer);
         }

@@ -69,6 +69,11 @@ pub(crate) fn code<'c>(code: &'c str, detail: Option<&'c str>) -> Cow<'c, str> {
     if detail.contains("The user executing the script") || code == "The" {
         return "NOPERM".into();
     }
+    if code == "EXECABORT"
+        && let Some((_, cause)) = detail.split_once("because of: ")
+    {
+        return cause.split(' ').next().unwrap_or_default().into();
+    }
     if !code.contains("user_script") && !detail.contains("@user_script") {
         return code.into();
     }
@@ -86,7 +91,7 @@ pub(crate) fn of_server(stated: &str, detail: Option<&str>) -> Error {
 /// As [`of_server`], where a secret is not to be repeated, whoever has said it.
 pub(crate) fn of_server_without(stated: &str, detail: Option<&str>, secret: Option<&str>) -> Error {
     use ErrorKind::{Corrupt, Internal, InvalidInput, PermissionDenied, Unavailable, Unsupported};
-    let words = words(detail.unwrap_or_default());
+    let words = shown(detail.unwrap_or_default());
     let code = code(stated, detail);
     let (kind, message) = match &*code {
         "READONLY" => (Unavailable, "this server is a replica, which takes no writes; was there a failover?"),
@@ -123,10 +128,12 @@ pub(crate) fn of_server_without(stated: &str, detail: Option<&str>, secret: Opti
         }
         _ => (Internal, "the server has answered with an error"),
     };
-    let mut said = format!("{stated} {words}").trim_end().to_owned();
-    if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
-        said = said.replace(secret, "…");
-    }
+    let hidden = |text: &str| match secret.filter(|secret| !secret.is_empty()) {
+        // Before anything is cut off: a part of a secret would not be found.
+        Some(secret) => text.replace(secret, "…"),
+        None => text.to_owned(),
+    };
+    let said = shown(&hidden(&format!("{stated} {}", detail.unwrap_or_default())));
     error(kind, message).with_source(Answer(said))
 }
 
@@ -138,7 +145,7 @@ pub(crate) fn denies_scripts(failure: &RedisError) -> bool {
 }
 
 /// What the server has said, without what it repeats of the command: that may be a password, or a flag.
-fn words(detail: &str) -> String {
+fn shown(detail: &str) -> String {
     let end = ["with args beginning with", "script:"].iter().filter_map(|cut| detail.find(cut)).min();
     let kept = &detail[..end.unwrap_or(detail.len())];
     kept.trim_end_matches([',', '.', ' ']).chars().filter(|c| !c.is_control()).take(200).collect()

@@ -43,6 +43,8 @@ struct State {
     task: Option<JoinHandle<()>>,
     /// Whether there is a task that has not ended.
     is_followed: bool,
+    /// How many there have been.
+    tasks: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -85,20 +87,34 @@ impl Following {
         self.tried.notify_waiters();
     }
 
-    fn down(&self, error: Error) {
-        self.change(|state| match state.phase {
-            Phase::Closed | Phase::Down(_) => Wakers::default(),
-            Phase::Idle | Phase::Starting | Phase::Up => {
-                log::warn!(target: "flipper::redis", "changes cannot be followed at present: {error}");
-                state.phase = Phase::Down(error.clone());
-                state.watchers.tell(&Change::Down { error })
+    fn down(&self, error: &Error) {
+        self.end(error, |_| {});
+    }
+
+    /// Says that nobody follows at present, and changes the state with that.
+    fn end(&self, error: &Error, change: impl FnOnce(&mut State)) {
+        let mut is_news = false;
+        self.change(|state| {
+            change(state);
+            match state.phase {
+                // Those who wait look again, and find that somebody else has to follow.
+                Phase::Closed | Phase::Down(_) => state.watchers.rouse(),
+                Phase::Idle | Phase::Starting | Phase::Up => {
+                    is_news = true;
+                    state.phase = Phase::Down(error.clone());
+                    state.watchers.tell(&Change::Down { error: error.clone() })
+                }
             }
         });
         self.tried.notify_waiters();
+        if is_news {
+            log::warn!(target: "flipper::redis", "changes cannot be followed at present: {error}");
+        }
     }
 
-    pub(crate) fn tell(&self, change: &Change) {
-        self.change(|state| state.watchers.tell(change));
+    /// Tells a change, and returns whom to wake.
+    pub(crate) fn tell(&self, change: &Change) -> Wakers {
+        self.lock().watchers.tell(change)
     }
 
     /// Ends all watches and the task, and returns it.
@@ -155,9 +171,13 @@ async fn subscribe(shared: Weak<Shared>) -> BoxStream<'static, Change> {
                 Phase::Down(error) => return state.watchers.subscribe_during(Some(error)),
             }
         }
-        // Longer only if nothing drives the runtime in which somebody else has started to follow.
-        if timeout(shared.dialer.connect_timeout.saturating_mul(2), tried).await.is_err() {
-            shared.following.down(error(ErrorKind::Unavailable, "the server cannot be connected to in time"));
+        if Handle::try_current().is_err() {
+            // Without a timer, somebody else's attempt has to end.
+            tried.await;
+        } else if timeout(shared.dialer.connect_timeout.saturating_mul(2), tried).await.is_err() {
+            // Longer only if nothing drives the runtime in which somebody else has started to follow.
+            let error = error(ErrorKind::Unavailable, "the server cannot be connected to in time");
+            shared.following.down(&error);
         }
     }
 }
@@ -177,8 +197,18 @@ fn start(shared: &Arc<Shared>) {
         state.phase = Phase::Starting;
     }
     state.is_followed = true;
+    state.tasks += 1;
+    let number = state.tasks;
+    // A runtime that is being shut down drops the task here and now, and its end locks the state.
+    drop(state);
     let ended = Ended(Arc::clone(shared));
-    state.task = Some(runtime.spawn(async move { follow(&ended.0).await }));
+    let task = runtime.spawn(async move { follow(&ended.0).await });
+    let mut state = shared.following.lock();
+    if matches!(state.phase, Phase::Closed) {
+        task.abort();
+    } else if state.tasks == number {
+        state.task = Some(task);
+    }
 }
 
 async fn follow(shared: &Shared) {
@@ -188,7 +218,7 @@ async fn follow(shared: &Shared) {
         futures_lite::future::poll_once(shared.dialer.moved.notified()).await;
         let since = Instant::now();
         if let Err(error) = follow_once(shared, &mut backoff).await {
-            shared.following.down(error);
+            shared.following.down(&error);
             // One who takes connections and hangs up is not asked all the time.
             if since.elapsed() > SILENCE {
                 backoff.reset();
@@ -217,10 +247,8 @@ struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let following = &self.0.following;
-        following.lock().is_followed = false;
-        following
-            .down(error(ErrorKind::Unavailable, "the runtime that followed the changes has been shut down"));
+        let error = error(ErrorKind::Unavailable, "the runtime that followed the changes has been shut down");
+        self.0.following.end(&error, |state| state.is_followed = false);
     }
 }
 
@@ -244,7 +272,7 @@ async fn hear(shared: &Shared, live: &Live, inbox: &Inbox) -> Result<()> {
             return Err(error(ErrorKind::Unavailable, "the connection was lost"));
         }
         if let Some(cause) = told.resync {
-            shared.following.tell(&Change::Resync { cause });
+            shared.following.tell(&Change::Resync { cause }).wake();
             continue;
         }
         let mut keys: VecDeque<_> =
@@ -256,7 +284,7 @@ async fn hear(shared: &Shared, live: &Live, inbox: &Inbox) -> Result<()> {
             batch.learn(&answers);
             for (key, answer) in some.iter().zip(answers) {
                 let name = shared.keys.name(key).unwrap_or_default();
-                shared.following.tell(&change(name, answer)?);
+                shared.following.tell(&change(name, answer)?).wake();
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use flipper_core::{Error, ErrorKind, Result};
 use redis::{Cmd, RedisResult, Value};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::dial::Dialer;
@@ -34,7 +35,20 @@ impl Backoff {
 }
 
 /// How an attempt has ended; `None` while it is under way.
-type Attempt = watch::Receiver<Option<Result<Live>>>;
+type Outcome = watch::Receiver<Option<Result<Live>>>;
+
+/// An attempt that is under way, for which all callers wait.
+#[derive(Debug)]
+struct Attempt {
+    outcome: Outcome,
+    task: AbortHandle,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
@@ -45,7 +59,6 @@ pub(crate) struct Link {
 #[derive(Debug, Default)]
 struct State {
     live: Option<Live>,
-    /// The attempt that is under way, which all callers wait for.
     attempt: Option<Attempt>,
     backoff: Backoff,
     /// Until when to fail without trying, and with what.
@@ -68,13 +81,15 @@ impl Link {
 
     /// Closes the connection, once its calls have ended. The dialer is closed before.
     pub(crate) fn close(&self) {
-        *self.lock() = State::default();
+        let state = std::mem::take(&mut *self.lock());
+        // Unlocked: what ends with it may lock it.
+        drop(state);
     }
 
     /// Returns the connection; makes one if there is none. Shortly after a failure it fails with the same, at once.
     pub(crate) async fn live(&self) -> Result<Live> {
         self.check()?;
-        let mut attempt = {
+        let mut outcome = {
             let mut state = self.lock();
             match &state.live {
                 Some(live) if !live.traits.is_lost() => return Ok(live.clone()),
@@ -87,28 +102,34 @@ impl Link {
             }
             match &state.attempt {
                 // Not one that has ended with the runtime that it was made in.
-                Some(attempt) if attempt.has_changed().is_ok() => attempt.clone(),
-                _ => state.attempt.insert(self.begin()).clone(),
+                Some(attempt) if attempt.outcome.has_changed().is_ok() => attempt.outcome.clone(),
+                _ => {
+                    let (sender, outcome) = watch::channel(None);
+                    self.begin(&mut state, sender, outcome.clone());
+                    outcome
+                }
             }
         };
         // The attempt has a limit of its own, and keeps it unless its runtime stands still.
         let limit = self.dialer.connect_timeout.saturating_mul(2);
-        match timeout(limit, attempt.wait_for(Option::is_some)).await {
-            Ok(Ok(ended)) => ended.clone().unwrap_or_else(|| Err(unmade())),
-            Ok(Err(_)) | Err(_) => Err(unmade()),
+        if let Ok(Ok(ended)) = timeout(limit, outcome.wait_for(Option::is_some)).await {
+            return ended.clone().unwrap_or_else(|| Err(unmade()));
         }
+        let mut state = self.lock();
+        let stuck = state.attempt.take_if(|attempt| attempt.outcome.same_channel(&outcome));
+        drop(state);
+        drop(stuck);
+        self.check().and_then(|()| Err(unmade()))
     }
 
     /// Connects in the background: callers that give up do not end it, and the next ones find it.
-    fn begin(&self) -> Attempt {
-        let (sender, attempt) = watch::channel(None);
+    fn begin(&self, state: &mut State, sender: watch::Sender<Option<Result<Live>>>, outcome: Outcome) {
         let link = self.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let dialed = link.dialer.dial(None).await;
             let mut state = link.lock();
-            state.attempt = None;
             // The store may have been closed meanwhile.
-            let dialed = dialed.and_then(|live| link.dialer.check().map(|()| live));
+            let dialed = dialed.and_then(|live| link.check().map(|()| live));
             match &dialed {
                 Ok(live) => {
                     state.live = Some(live.clone());
@@ -120,10 +141,13 @@ impl Link {
                     state.failed = Some((Instant::now() + wait, error.clone()));
                 }
             }
+            let attempt = state.attempt.take();
             drop(state);
             let _ = sender.send(Some(dialed));
+            // Ourselves: there is nothing left to be ended.
+            drop(attempt);
         });
-        attempt
+        state.attempt = Some(Attempt { outcome, task: task.abort_handle() });
     }
 
     /// Sends a command that only reads: once more, if the connection was lost before the answer came.

@@ -12,6 +12,7 @@ use flipper_core::{
 use futures_lite::StreamExt;
 use redis::aio::ConnectionLike;
 use redis::{Client, cmd};
+use tokio::runtime::Handle;
 
 use crate::builder::RedisStoreBuilder;
 use crate::dial::Source;
@@ -97,7 +98,10 @@ impl RedisStore {
     }
 
     async fn write(&self, name: FlagName<'_>, edit: Edit<'_>, expect: Expect<'_>) -> Result<Outcome> {
-        self.0.writer.write(&self.0.link, &self.0.keys.of(name), edit, expect).await
+        let written = self.0.writer.write(&self.0.link, &self.0.keys.of(name), edit, expect).await;
+        // Whatever has become of it.
+        poll::touch(&self.0, name.as_str());
+        written
     }
 }
 
@@ -114,26 +118,14 @@ impl Store for RedisStore {
         let answer = self.0.link.read(&get).await;
         let record = answer.and_then(|answer| Record::read(name.as_str().as_bytes(), answer));
         let record = record.map_err(at("get", name))?;
-        if self.0.dialer.must_poll() {
-            match record.as_listed() {
-                Some(listed) => poll::observe(&self.0, &listed),
-                None => poll::observe_absence(&self.0, name.as_str()),
-            }
-        }
+        poll::observe(&self.0, &record);
         record.found().map_err(at("get", name))
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         let name = FlagName::new(flag.name())?;
         match self.write(name, Edit::Put(flag.as_json()), expect).await {
-            Ok(Outcome::Done) => {
-                let version = flag.version_of_bytes();
-                if self.0.dialer.must_poll() {
-                    let written = Versioned { value: flag.clone(), version: version.clone() };
-                    poll::observe(&self.0, &Listed::Flag(written));
-                }
-                Ok(version)
-            }
+            Ok(Outcome::Done) => Ok(flag.version_of_bytes()),
             Ok(Outcome::Missing) => Err(error(ErrorKind::Conflict, "the flag was deleted meanwhile")),
             Ok(Outcome::Differs) => Err(error(ErrorKind::Conflict, "the flag was changed meanwhile")),
             Err(error) => Err(error),
@@ -147,10 +139,7 @@ impl Store for RedisStore {
             return Err(at("delete", name)(error(ErrorKind::InvalidInput, message)));
         }
         match self.write(name, Edit::Delete, expect).await {
-            Ok(Outcome::Done) => {
-                poll::observe_absence(&self.0, name.as_str());
-                Ok(true)
-            }
+            Ok(Outcome::Done) => Ok(true),
             Ok(Outcome::Missing) => Ok(false),
             Ok(Outcome::Differs) => Err(error(ErrorKind::Conflict, "the flag was changed meanwhile")),
             Err(error) => Err(error),
@@ -175,7 +164,9 @@ impl Store for RedisStore {
     async fn close(&self) -> Result<()> {
         if let Some(task) = self.0.close() {
             // Ended by force, or with its runtime; one that nobody drives would not end.
-            let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
+            if Handle::try_current().is_ok() {
+                let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
+            }
         }
         Ok(())
     }

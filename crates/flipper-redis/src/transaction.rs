@@ -55,9 +55,12 @@ impl Transactions {
     }
 
     async fn write_in_turn(&self, key: &str, edit: Edit<'_>, expected: &[u8]) -> Result<Outcome> {
-        let deadline = Instant::now() + self.timeout;
+        // The one before may wait for replicas as well.
+        let patience =
+            self.timeout.saturating_add(self.replicas.map_or(Duration::ZERO, |replicas| replicas.limit));
+        let deadline = Instant::now() + patience;
         let late = || error(ErrorKind::Unavailable, "other writers have taken too long");
-        let _turn = timeout(self.timeout, self.turn.lock()).await.map_err(|_| late())?;
+        let _turn = timeout(patience, self.turn.lock()).await.map_err(|_| late())?;
         loop {
             let live = self.link.live().await?;
             match attempt(&live, key, edit, expected).await? {

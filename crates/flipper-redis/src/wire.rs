@@ -50,7 +50,7 @@ pub(crate) struct Traits {
 }
 
 /// How long a connection is kept even if it leads to a replica: one that was made just now would be made in vain again.
-const YOUTH: Duration = Duration::from_secs(1);
+const YOUTH: Duration = Duration::from_secs(3);
 
 impl Traits {
     pub(crate) fn new() -> Self {

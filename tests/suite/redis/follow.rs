@@ -274,7 +274,7 @@ async fn after_a_failover_the_new_server_is_followed() {
     let mut changes = watch(&store).await;
     put(&store, "X", 1).await;
     assert_eq!(told(&mut changes).await, "put X 1");
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
     // The address leads to the new one from here on, and nobody hangs up.
     first.store(false, Ordering::Relaxed);
     let _: () = Cli::new(&old.url()).await.tell(&["REPLICAOF", "127.0.0.1", "1"]).await;
@@ -320,6 +320,9 @@ async fn what_was_loaded_between_two_polls_does_not_stay() {
     let mut last = BTreeMap::new();
     while !last.values().eq(["put GONE 1", "deleted NEW", "put X 1"]) {
         let words = told(&mut changes).await;
+        if words.starts_with("Touched") {
+            continue;
+        }
         last.insert(words.split(' ').nth(1).unwrap().to_owned(), words);
     }
 }

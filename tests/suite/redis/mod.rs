@@ -7,6 +7,7 @@ mod follow;
 mod hostile;
 mod listing;
 mod places;
+mod polling;
 mod python;
 mod replicas;
 mod runtimes;

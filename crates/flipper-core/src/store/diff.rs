@@ -26,15 +26,23 @@ use super::{Change, Listed, ResyncCause, Version};
 pub struct Diff {
     known: HashMap<Box<str>, Known>,
     round: u64,
-    /// What was observed since the listing began that comes next: newer than what that will say.
+    /// What was observed since the listing began that comes next: that may say what was before.
     observed: HashSet<Box<str>>,
 }
 
 #[derive(Debug)]
 struct Known {
-    version: Option<Version>,
+    state: State,
     /// The listing that had it last.
     round: u64,
+}
+
+#[derive(Debug, PartialEq)]
+enum State {
+    /// What was told last.
+    Told(Option<Version>),
+    /// Somebody has seen another state than was told: the next listing tells what it is, whatever it is.
+    Unsettled,
 }
 
 impl Diff {
@@ -43,26 +51,36 @@ impl Diff {
         self.observed.clear();
     }
 
-    /// Takes note of what the store has told somebody meanwhile, and returns the change if it is one.
+    /// Takes note of what the store has told somebody meanwhile; returns [`Change::Touched`] if it is not what was told last.
     ///
     /// Without that, whoever loads a state between two listings that is gone again by the next would keep it: for the listings,
-    /// nothing has changed.
+    /// nothing has changed. It is not told what was seen, since that may be older than what somebody else has seen.
     pub fn observe(&mut self, record: &Listed) -> Option<Change> {
         let (name, version) = identity(record);
-        let is_known = self.known.get(name).is_some_and(|known| known.version.as_ref() == version);
-        if is_known {
+        let is_told = |state: &State| matches!(state, State::Told(told) if told.as_ref() == version);
+        if self.known.get(name).is_some_and(|known| is_told(&known.state)) {
+            self.observed.insert(name.into());
             return None;
         }
-        self.observed.insert(name.into());
-        self.known.insert(name.into(), Known { version: version.cloned(), round: self.round });
-        Some(Change::from(record.clone()))
+        self.touch(name)
     }
 
     /// As [`observe`](Self::observe), of a record that was not there.
     pub fn observe_absence(&mut self, name: &str) -> Option<Change> {
-        let (name, _) = self.known.remove_entry(name)?;
-        self.observed.insert(name.clone());
-        Some(Change::Deleted { name, version: None })
+        if self.known.contains_key(name) {
+            return self.touch(name);
+        }
+        self.observed.insert(name.into());
+        None
+    }
+
+    /// As [`observe`](Self::observe), of a record that may have been written.
+    pub fn touch(&mut self, name: &str) -> Option<Change> {
+        self.observed.insert(name.into());
+        let unsettled = Known { state: State::Unsettled, round: self.round };
+        let before = self.known.insert(name.into(), unsettled);
+        let is_news = before.is_none_or(|before| before.state != State::Unsettled);
+        is_news.then(|| Change::Touched { name: name.into() })
     }
 
     /// Returns the names that were there last.
@@ -75,7 +93,7 @@ impl Diff {
     /// A listing without records, after one that had several, is no change of each of them: it may be a server that has
     /// lost its data. It is one [`Change::Resync`].
     pub fn next(&mut self, listed: Vec<Listed>) -> Vec<Change> {
-        if listed.is_empty() && self.known.len() > 1 {
+        if listed.is_empty() && self.known.len() > 1 && self.observed.is_empty() {
             self.known.clear();
             return vec![Change::Resync { cause: ResyncCause::Server }];
         }
@@ -86,15 +104,17 @@ impl Diff {
             if self.observed.contains(name) {
                 continue;
             }
-            let known = Known { version: version.cloned(), round: self.round };
+            let state = State::Told(version.cloned());
             match self.known.entry(name.into()) {
-                Entry::Occupied(mut before) => {
-                    if before.insert(known).version.as_ref() != version {
+                Entry::Occupied(mut known) => {
+                    let is_told = known.get().state == state;
+                    known.insert(Known { state, round: self.round });
+                    if !is_told {
                         changes.push(Change::from(record));
                     }
                 }
                 Entry::Vacant(vacant) => {
-                    vacant.insert(known);
+                    vacant.insert(Known { state, round: self.round });
                     changes.push(Change::from(record));
                 }
             }
@@ -150,6 +170,7 @@ mod tests {
                 Change::Put(found) => format!("put {}", found.value.name()),
                 Change::Deleted { name, .. } => format!("deleted {name}"),
                 Change::Bad { name, .. } => format!("bad {name}"),
+                Change::Touched { name } => format!("touched {name}"),
                 other => format!("{other:?}"),
             })
             .collect();
@@ -183,23 +204,35 @@ mod tests {
     fn what_is_seen_between_listings_is_told_and_its_end_as_well() {
         let mut diff = Diff::default();
         diff.next(vec![flag("a", 1), flag("b", 1)]);
-        assert!(diff.observe(&flag("a", 1)).is_none());
-        let seen = [diff.observe(&flag("a", 2)), diff.observe(&flag("c", 1)), diff.observe_absence("b")];
-        assert_eq!(words(seen.into_iter().flatten().collect()), ["deleted b", "put a", "put c"]);
+        assert!(diff.observe(&flag("a", 1)).is_none() && diff.observe_absence("x").is_none());
+        let seen = |diff: &mut Diff| {
+            [diff.observe(&flag("a", 2)), diff.observe(&flag("c", 1)), diff.observe_absence("b")]
+        };
+        assert_eq!(
+            words(seen(&mut diff).into_iter().flatten().collect()),
+            ["touched a", "touched b", "touched c"]
+        );
+        assert_eq!(seen(&mut diff).into_iter().flatten().count(), 0, "once is enough");
         diff.begin();
         assert_eq!(words(diff.next(vec![flag("a", 1), flag("b", 1)])), ["deleted c", "put a", "put b"]);
+        diff.begin();
+        assert!(diff.next(vec![flag("a", 1), flag("b", 1)]).is_empty());
     }
 
     #[test]
-    fn a_listing_that_is_older_than_what_was_seen_does_not_undo_it() {
+    fn a_listing_that_is_older_than_what_was_seen_says_nothing_of_it() {
         let mut diff = Diff::default();
-        diff.next(vec![flag("a", 1), flag("b", 1)]);
+        diff.next(vec![flag("a", 1), flag("b", 1), flag("d", 2)]);
         diff.begin();
         diff.observe(&flag("a", 2));
         diff.observe_absence("b");
         diff.observe(&flag("c", 1));
-        assert!(diff.next(vec![flag("a", 1), flag("b", 1)]).is_empty());
+        diff.observe(&flag("d", 2));
+        diff.observe_absence("e");
+        let older = || vec![flag("a", 1), flag("b", 1), flag("d", 1), flag("e", 1)];
+        assert!(diff.next(older()).is_empty());
         diff.begin();
-        assert_eq!(words(diff.next(vec![flag("a", 2), flag("b", 1), flag("c", 1)])), ["put b"]);
+        let told = diff.next(vec![flag("a", 2), flag("c", 1), flag("d", 2)]);
+        assert_eq!(words(told), ["deleted b", "put a", "put c"]);
     }
 }

@@ -99,6 +99,12 @@ impl Watchers {
         Wakers(wakers)
     }
 
+    /// Tells nothing, and returns all who wait for something: to have them look again at what their stream depends on.
+    pub fn rouse(&mut self) -> Wakers {
+        let queues = self.queues.iter().filter_map(Weak::upgrade);
+        Wakers(queues.filter_map(|shared| lock(&shared).waker.take()).collect())
+    }
+
     /// Ends all streams, once what they have been told is read, and those that are made later.
     pub fn close(&mut self) -> Wakers {
         self.is_closed = true;
