@@ -5,6 +5,7 @@ mod client;
 mod file;
 mod fuzz;
 mod local;
+mod mirror;
 mod peer;
 mod redis;
 mod seed;
