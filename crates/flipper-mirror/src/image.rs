@@ -1,11 +1,14 @@
 //! What is known of the store, and the rules by which that changes: nothing here waits, and nobody else's code runs.
 
+mod load;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 
 use flipper_core::store::{Wakers, Watchers};
 use flipper_core::{
-    BoxStream, Change, Error, ErrorKind, Flag, Freshness, Listed, ResyncCause, Snapshot, StaleCause,
-    Timestamp, Version, Versioned,
+    BoxStream, Change, Error, ErrorKind, Flag, Freshness, Snapshot, StaleCause, Timestamp, Version, Versioned,
 };
 
 type Name = Box<str>;
@@ -277,97 +280,6 @@ impl Image {
         }
     }
 
-    pub(crate) fn begin_load(&mut self) {
-        self.touched = Some(self.writing.keys().cloned().collect());
-    }
-
-    /// Returns which flags a listing has no longer, as far as nothing has happened to them since it began: they may have
-    /// been passed over. `None` if it has none at all where there have been several: then they stay.
-    pub(crate) fn missing(&mut self, listed: &[Listed], now: Timestamp) -> Option<Vec<Name>> {
-        if listed.is_empty() && self.snapshot.len() >= self.emptied_from {
-            self.touched = None;
-            if !self.is_emptied {
-                self.is_emptied = true;
-                log::error!(
-                    target: "flipper::mirror",
-                    "the store has lost all of its {} flags at once: their last state stays in use until there is a flag \
-                     again, or `accept_empty` is called",
-                    self.snapshot.len()
-                );
-            }
-            self.set_stale(StaleCause::Emptied, now);
-            if self.down.take().is_some() {
-                self.tell(&Change::Resync { cause: ResyncCause::Reconnected });
-            }
-            return None;
-        }
-        let listed: HashSet<&str> = listed.iter().map(name_of).collect();
-        let known = self.snapshot.records();
-        let missing = known.iter().map(|known| known.value.name());
-        let missing = missing.filter(|name| !listed.contains(name) && !self.is_touched(name));
-        Some(missing.map(Name::from).collect())
-    }
-
-    fn is_touched(&self, name: &str) -> bool {
-        self.touched.as_ref().is_some_and(|touched| touched.contains(name))
-    }
-
-    /// Takes a complete listing, and what reading has said of those that are missing in it.
-    pub(crate) fn end_load(
-        &mut self,
-        listed: Vec<Listed>,
-        read: Vec<(Name, Result<Found, Error>)>,
-        now: Timestamp,
-    ) {
-        let touched = self.touched.take().unwrap_or_default();
-        let (mut put, mut bad, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        for record in listed {
-            if touched.contains(name_of(&record)) {
-                continue;
-            }
-            match record {
-                Listed::Flag(found) => put.push(found),
-                Listed::Bad { name, version, error } => bad.push((name, version, error)),
-                _ => {}
-            }
-        }
-        for (name, answer) in read {
-            match answer {
-                _ if touched.contains(&name) => {}
-                Ok(Some(found)) => put.push(found),
-                Ok(None) => gone.push(name),
-                Err(error) => bad.push((name, error.version().cloned(), error)),
-            }
-        }
-        let mut changes = Vec::new();
-        let stale = Freshness::Stale { since: now, cause: StaleCause::Corrupt };
-        self.snapshot.edit(|edit| {
-            for found in put {
-                if edit.put(found.clone()) {
-                    changes.push(Change::Put(found));
-                }
-            }
-            for name in gone {
-                edit.remove(&name);
-                changes.push(Change::Deleted { name, version: None });
-            }
-            for (name, version, error) in bad {
-                edit.mark(&name, stale);
-                changes.push(Change::Bad { name, version, error });
-            }
-            edit.set_freshness(Freshness::Live);
-        });
-        self.is_emptied = false;
-        // What comes now ends that the store was away; who watches loads everything, and needs no changes.
-        if self.down.take().is_some() {
-            self.tell(&Change::Resync { cause: ResyncCause::Reconnected });
-        } else {
-            for change in &changes {
-                self.tell(change);
-            }
-        }
-    }
-
     /// Says that the store cannot be followed or loaded at present.
     pub(crate) fn set_down(&mut self, error: Error, now: Timestamp) {
         let cause = match error.kind() {
@@ -395,29 +307,5 @@ impl Image {
 
     pub(crate) fn down(&self) -> Option<&Error> {
         self.down.as_ref()
-    }
-
-    /// Has the next load take an empty store at its word.
-    pub(crate) fn accept_empty(&mut self) {
-        if self.is_emptied {
-            self.is_emptied = false;
-            let gone: Vec<Name> =
-                self.snapshot.records().iter().map(|known| known.value.name().into()).collect();
-            self.snapshot.edit(|edit| {
-                edit.replace_all::<Versioned<Flag>>([]);
-                edit.set_freshness(Freshness::Live);
-            });
-            for name in gone {
-                self.tell(&Change::Deleted { name, version: None });
-            }
-        }
-    }
-}
-
-fn name_of(record: &Listed) -> &str {
-    match record {
-        Listed::Flag(found) => found.value.name(),
-        Listed::Bad { name, .. } => name,
-        _ => "",
     }
 }

@@ -24,6 +24,7 @@
 //! | `file` | `FileStore`: one JSON file, durable and followed | `file:///path` |
 //! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
 //!
+//! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live.
 //! `tls-rustls` adds encryption: `rediss://host`.
 
 mod address;
@@ -34,5 +35,7 @@ pub use flipper_core::*;
 pub use flipper_file::{FileStore, FileStoreBuilder};
 #[cfg(feature = "memory")]
 pub use flipper_memory::MemoryStore;
+#[cfg(feature = "mirror")]
+pub use flipper_mirror::{MirrorStore, MirrorStoreBuilder};
 #[cfg(feature = "redis")]
 pub use flipper_redis::{RedisStore, RedisStoreBuilder};

@@ -1,0 +1,118 @@
+//! The rules, one by one.
+
+use flipper_core::{FlagName, Listed};
+
+use super::*;
+
+fn found(number: i64) -> Versioned<Flag> {
+    let flag = Flag::new(FlagName::new("X").unwrap(), Timestamp::from_secs(number));
+    Versioned { version: flag.version_of_bytes(), value: flag }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_secs(100)
+}
+
+fn image() -> Image {
+    Image::new(Snapshot::new(Freshness::NeverLoaded), 2, true)
+}
+
+fn told(image: &mut Image, number: i64) -> Next {
+    image.hear(Change::Put(found(number)), now())
+}
+
+fn number(image: &Image) -> Option<i64> {
+    image.snapshot.get("X").and_then(|known| known.value.created_date())
+}
+
+/// Writes, with what is told meanwhile.
+fn write(image: &mut Image, number: i64, meanwhile: &[i64]) -> Next {
+    image.begin_write("X");
+    for number in meanwhile {
+        told(image, *number);
+    }
+    image.end_write("X", Wrote::State(Some(found(number))))
+}
+
+#[test]
+fn what_is_told_late_does_not_undo_a_write() {
+    let mut image = image();
+    assert_eq!(write(&mut image, 2, &[]), Next::Nothing);
+    assert_eq!(number(&image), Some(2));
+    // Older, or newer by somebody else: only the store knows.
+    assert_eq!(told(&mut image, 1), Next::Read("X".into(), Some(found(1).version)));
+    assert_eq!(number(&image), Some(2));
+    let ticket = image.begin_read("X");
+    assert!(!image.end_read("X", ticket, Some(&found(1).version), Ok(Some(found(2))), now()));
+    // Our own; from here on, everything is newer.
+    assert_eq!(told(&mut image, 2), Next::Nothing);
+    assert_eq!(told(&mut image, 3), Next::Nothing);
+    assert_eq!(number(&image), Some(3));
+}
+
+#[test]
+fn what_was_told_after_our_own_write_stays() {
+    let mut image = image();
+    assert_eq!(write(&mut image, 2, &[2, 3]), Next::Nothing);
+    assert_eq!((number(&image), told(&mut image, 4)), (Some(3), Next::Nothing));
+    // Told something else meanwhile, which may be older or newer.
+    assert_eq!(write(&mut image, 6, &[5]), Next::Read("X".into(), None));
+}
+
+#[test]
+fn of_two_writes_at_once_the_store_says_which_was_the_last() {
+    let mut image = image();
+    image.begin_write("X");
+    image.begin_write("X");
+    assert_eq!(image.end_write("X", Wrote::State(Some(found(2)))), Next::Read("X".into(), None));
+    assert_eq!(image.end_write("X", Wrote::State(Some(found(1)))), Next::Read("X".into(), None));
+    assert_eq!(write(&mut image, 3, &[]), Next::Nothing);
+    assert_eq!(number(&image), Some(3));
+}
+
+#[test]
+fn a_read_during_which_something_happens_is_repeated() {
+    let mut image = image();
+    let ticket = image.begin_read("X");
+    told(&mut image, 2);
+    assert!(image.end_read("X", ticket, None, Ok(Some(found(1))), now()));
+    assert_eq!(number(&image), Some(2));
+    let ticket = image.begin_read("X");
+    assert!(!image.end_read("X", ticket, None, Ok(None), now()));
+    assert_eq!(number(&image), None);
+    assert!(image.reading.is_empty());
+}
+
+#[test]
+fn a_load_does_not_undo_what_happened_since_it_began() {
+    let mut image = image();
+    image.begin_load();
+    told(&mut image, 2);
+    let listed = vec![Listed::Flag(found(1))];
+    assert_eq!(image.missing(&listed, now()), Some(vec![]));
+    image.end_load(listed, vec![], now());
+    assert_eq!((number(&image), image.snapshot.freshness()), (Some(2), Freshness::Live));
+    // One that is missing goes once reading says so, and not if it was written meanwhile.
+    image.begin_load();
+    assert_eq!(image.missing(&[], now()), Some(vec!["X".into()]));
+    told(&mut image, 3);
+    image.end_load(vec![], vec![("X".into(), Ok(None))], now());
+    assert_eq!(number(&image), Some(3));
+    image.begin_load();
+    assert_eq!(image.missing(&[], now()), Some(vec!["X".into()]));
+    image.end_load(vec![], vec![("X".into(), Ok(None))], now());
+    assert_eq!(number(&image), None);
+}
+
+#[test]
+fn a_write_that_is_under_way_is_newer_than_a_load() {
+    let mut image = image();
+    told(&mut image, 1);
+    image.begin_write("X");
+    image.begin_load();
+    assert_eq!(image.missing(&[], now()), Some(vec![]));
+    image.end_load(vec![], vec![], now());
+    image.end_write("X", Wrote::Nothing);
+    assert_eq!(number(&image), Some(1));
+    assert_eq!(image.end_write("X", Wrote::Nothing), Next::Nothing, "there is none");
+}
