@@ -1,9 +1,11 @@
 //! Settings.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use flipper_core::{Error, ErrorKind, Result, Store};
+use flipper_core::{Error, ErrorKind, Freshness, Result, Store};
 
+use crate::backup::Backup;
 use crate::shared::Shared;
 use crate::store::MirrorStore;
 
@@ -33,6 +35,7 @@ pub struct MirrorStoreBuilder<S> {
     poll_interval: Duration,
     reload_interval: Duration,
     emptied_from: usize,
+    backup: Option<Backup>,
 }
 
 /// What is longer than a year is a year: a timer has to be able to hold it.
@@ -48,6 +51,7 @@ impl<S: Store> MirrorStoreBuilder<S> {
             poll_interval: Duration::from_secs(30),
             reload_interval: Duration::from_mins(5),
             emptied_from: 2,
+            backup: None,
         }
     }
 
@@ -74,6 +78,15 @@ impl<S: Store> MirrorStoreBuilder<S> {
         Self { emptied_from: count.max(1), ..self }
     }
 
+    /// Keeps the last known good state in a file, and answers with it from the start on, until everything was loaded.
+    ///
+    /// The file is replaced as a whole every 5 s if something has changed, and when the mirror is closed; it has a checksum, the
+    /// time at which it was the store's state, and the mode 0600. Until the first load, the state is
+    /// [stale](flipper_core::StaleCause::LastKnownGood) since then, and [`start`](Self::start) succeeds without the store.
+    pub fn last_known_good(self, path: impl Into<PathBuf>) -> Self {
+        Self { backup: Some(Backup::new(path.into())), ..self }
+    }
+
     /// Starts to mirror, and waits until everything was loaded once.
     ///
     /// # Errors
@@ -95,6 +108,10 @@ impl<S: Store> MirrorStoreBuilder<S> {
         if tokio::time::timeout(timeout, store.ready()).await.is_ok() {
             return Ok(store);
         }
+        if store.freshness() != Freshness::NeverLoaded {
+            // There is a last known good state.
+            return Ok(store);
+        }
         let cause = store.shared().with(|image| image.down().cloned());
         let error = cause.unwrap_or_else(|| {
             Error::new(ErrorKind::Unavailable, "the store has not answered").with_store("mirror")
@@ -109,7 +126,7 @@ impl<S: Store> MirrorStoreBuilder<S> {
     ///
     /// Outside of a Tokio runtime.
     pub fn start_unready(self) -> MirrorStore<S> {
-        let Self { inner, poll_interval, reload_interval, emptied_from, .. } = self;
-        MirrorStore::start_with(Shared::new(inner, emptied_from, poll_interval, reload_interval))
+        let Self { inner, poll_interval, reload_interval, emptied_from, backup, .. } = self;
+        MirrorStore::start_with(Shared::new(inner, emptied_from, poll_interval, reload_interval, backup))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flipper_core::{BoxStream, Change, Error, ErrorKind, FlagName, Listed, Page, Result, Store};
 use futures_lite::StreamExt;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::image::{Found, Next};
@@ -14,6 +14,9 @@ use crate::shared::{Shared, now};
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often the state is saved, if it has changed.
+const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
 type Load = Pin<Box<dyn Future<Output = Result<bool>> + Send>>;
 
@@ -25,6 +28,8 @@ pub(crate) async fn follow<S: Store>(shared: Arc<Shared<S>>) {
     let mut due = changes.is_none().then(Instant::now);
     let mut loading: Option<Load> = None;
     let mut wait = FIRST_WAIT;
+    let mut saving: Option<JoinHandle<()>> = None;
+    let mut save_due = Instant::now() + SAVE_INTERVAL;
     loop {
         tokio::select! {
             biased;
@@ -62,6 +67,13 @@ pub(crate) async fn follow<S: Store>(shared: Arc<Shared<S>>) {
                     }
                 }
             },
+            () = sleep_until(save_due), if shared.backup.is_some() => {
+                save_due = Instant::now() + SAVE_INTERVAL;
+                if saving.as_ref().is_none_or(JoinHandle::is_finished) {
+                    let shared = Arc::clone(&shared);
+                    saving = Some(tokio::task::spawn_blocking(move || shared.save()));
+                }
+            }
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && loading.is_none() => {
                 due = None;
                 loading = Some(Box::pin(load(Arc::clone(&shared))));

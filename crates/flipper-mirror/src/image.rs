@@ -56,6 +56,8 @@ pub(crate) struct Image {
     emptied_from: usize,
     is_emptied: bool,
     down: Option<Error>,
+    /// Whether something has changed since it was saved.
+    is_unsaved: bool,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +92,7 @@ impl Image {
             emptied_from,
             is_emptied: false,
             down: None,
+            is_unsaved: false,
         }
     }
 
@@ -114,6 +117,7 @@ impl Image {
 
     /// Takes note that something has happened to a flag: what was asked before is older.
     fn touch(&mut self, name: &str) {
+        self.is_unsaved = true;
         if let Some(touched) = &mut self.touched {
             touched.insert(name.into());
         }
@@ -299,6 +303,10 @@ impl Image {
     fn set_stale(&mut self, cause: StaleCause, now: Timestamp) {
         let since = match self.snapshot.freshness() {
             Freshness::NeverLoaded => return,
+            // It is still that, whatever keeps the store from being loaded.
+            Freshness::Stale { cause: StaleCause::LastKnownGood, .. } if cause != StaleCause::Emptied => {
+                return;
+            }
             Freshness::Stale { since, .. } => since,
             _ => now,
         };

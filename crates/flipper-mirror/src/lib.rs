@@ -24,6 +24,7 @@
 //! | the store is away | checks go on with the last state, which says that it is [stale](flipper_core::Freshness::Stale), and since when; writes fail as those of the store do |
 //! | it is back | everything is loaded anew, and the state is [live](flipper_core::Freshness::Live) again |
 //! | it is back without its flags | their last state stays in use, stale because [emptied], until there is a flag again, or [`accept_empty`] is called |
+//! | the store is away at the start | [`start`](MirrorStoreBuilder::start) fails with the cause; with a [last known good state](MirrorStoreBuilder::last_known_good), that answers |
 //! | a record cannot be read | its last good state stays in use; what is evaluated of it says so, and the other flags are live |
 //! | a listing lacks a flag | the flag goes once reading it says so too |
 //! | the store's watch misses something | a load every few minutes finds it |
@@ -32,6 +33,7 @@
 //! [`accept_empty`]: MirrorStore::accept_empty
 //! [emptied]: flipper_core::StaleCause::Emptied
 
+mod backup;
 mod builder;
 mod follow;
 mod image;

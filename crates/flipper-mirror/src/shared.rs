@@ -6,6 +6,7 @@ use std::time::Duration;
 use flipper_core::{Clock, FlagName, Freshness, Snapshot, Store, SystemClock, Timestamp, Version};
 use tokio::sync::{Semaphore, watch};
 
+use crate::backup::Backup;
 use crate::image::{Image, Next};
 
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Shared<S> {
     reads: Semaphore,
     pub(crate) poll_interval: Duration,
     pub(crate) reload_interval: Duration,
+    pub(crate) backup: Option<Backup>,
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -31,6 +33,7 @@ impl<S: Store> Shared<S> {
         emptied_from: usize,
         poll_interval: Duration,
         reload_interval: Duration,
+        backup: Option<Backup>,
     ) -> Self {
         let snapshot = Snapshot::new(Freshness::NeverLoaded);
         let is_told = inner.capabilities().watch != flipper_core::Watching::Absent;
@@ -42,6 +45,7 @@ impl<S: Store> Shared<S> {
             reads: Semaphore::new(32),
             poll_interval,
             reload_interval,
+            backup,
         }
     }
 
@@ -75,6 +79,30 @@ impl<S: Store> Shared<S> {
             if !self.with(|image| image.end_read(name, ticket, told, answer, now())) {
                 return;
             }
+        }
+    }
+
+    /// Answers with the last known good state until the store was loaded, if there is one. Reads a file, once.
+    pub(crate) fn restore(&self) {
+        let Some(backup) = &self.backup else { return };
+        match backup.read() {
+            Ok(None) => {}
+            Ok(Some((since, records))) => self.with(|image| image.restore(records, since)),
+            Err(error) => {
+                let path = backup.path().display();
+                log::error!(target: "flipper::mirror", "the last known good state in {path} cannot be used: {error}");
+            }
+        }
+    }
+
+    /// Saves the state, if it is another one than was saved last, and the store's.
+    pub(crate) fn save(&self) {
+        let Some(backup) = &self.backup else { return };
+        let Some(records) = self.with(Image::take_unsaved) else { return };
+        if let Err(error) = backup.write(now(), &records) {
+            self.with(Image::was_not_saved);
+            let path = backup.path().display();
+            log::error!(target: "flipper::mirror", "the last known good state cannot be saved in {path}: {error}");
         }
     }
 

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use flipper_core::{
     BoxStream, Capabilities, Change, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page, Peek,
-    Result, Snapshot, Store, Version, Versioned, Watching,
+    Result, Snapshot, StaleCause, Store, Version, Versioned, Watching,
 };
 use futures_lite::{Stream, stream};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::builder::MirrorStoreBuilder;
@@ -56,6 +57,7 @@ impl<S: Store> MirrorStore<S> {
     }
 
     pub(crate) fn start_with(shared: Shared<S>) -> Self {
+        shared.restore();
         let shared = Arc::new(shared);
         let task = tokio::spawn(follow(Arc::clone(&shared)));
         Self { shared, task: Mutex::new(Some(task)) }
@@ -74,7 +76,13 @@ impl<S: Store> MirrorStore<S> {
     pub async fn ready(&self) {
         let mut freshness = self.shared.freshness.subscribe();
         // The sender lives as long as this.
-        let _ = freshness.wait_for(|freshness| *freshness != Freshness::NeverLoaded).await;
+        let is_loaded = |freshness: &Freshness| {
+            !matches!(
+                freshness,
+                Freshness::NeverLoaded | Freshness::Stale { cause: StaleCause::LastKnownGood, .. }
+            )
+        };
+        let _ = freshness.wait_for(is_loaded).await;
     }
 
     /// Returns how old the flags are.
@@ -138,7 +146,7 @@ impl<S: Store> Drop for UnderWay<'_, S> {
         }
         // It may have happened, and nobody will say so.
         let next = self.shared.with(|image| image.end_write(self.name, Wrote::Unknown));
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        if let Ok(runtime) = Handle::try_current() {
             let shared = Arc::clone(self.shared);
             runtime.spawn(async move { shared.settle(next).await });
         }
@@ -205,6 +213,13 @@ impl<S: Store> Store for MirrorStore<S> {
         if let Some(task) = self.end() {
             // Ended by force.
             let _ = task.await;
+        }
+        if self.shared.backup.is_some() {
+            let shared = Arc::clone(&self.shared);
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn_blocking(move || shared.save()).await),
+                Err(_) => shared.save(),
+            }
         }
         self.shared.inner.close().await
     }

@@ -150,3 +150,45 @@ async fn without_a_server_a_start_fails_with_the_cause() {
     assert_eq!(store.freshness(), Freshness::Live);
     assert!(store.snapshot().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn without_a_server_the_last_known_good_state_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("flags.good");
+    let mut server = RedisServer::start(&[]);
+    let start = async |server: &RedisServer| {
+        let store = RedisStore::builder(&server.url()).connect_lazy().unwrap();
+        let builder =
+            MirrorStore::builder(store).start_timeout(Duration::from_millis(800)).last_known_good(&path);
+        FeatureFlagClient::new(builder.start().await.unwrap())
+    };
+    let client = start(&server).await;
+    for name in ["X", "Y"] {
+        client.create(name).await.unwrap().enable().await.unwrap();
+    }
+    client.close().await.unwrap();
+    server.kill();
+
+    let client = start(&server).await;
+    let local = client.local().unwrap();
+    assert!(is_on(&local) && is_stale(&local, StaleCause::LastKnownGood));
+    let Freshness::Stale { since, .. } = local.freshness() else { panic!("stale") };
+    assert!((flipper_core::Timestamp::now().as_secs() - since.as_secs()) < 60, "{since:?}");
+    // It comes back without its data: that is not believed.
+    server.restart();
+    until("emptied", SOON, || is_stale(&local, StaleCause::Emptied)).await;
+    assert!(is_on(&local));
+    client.create("X").await.unwrap();
+    until("live", SOON, || is_live(&local)).await;
+    client.close().await.unwrap();
+    server.kill();
+    let local = start(&server).await.local().unwrap();
+    assert!(local.snapshot().get("X").is_some() && local.snapshot().get("Y").is_none());
+
+    // What is damaged is not used.
+    std::fs::write(&path, "flipper-mirror 1 0 1 x\n").unwrap();
+    let store = RedisStore::builder(&server.url()).connect_lazy().unwrap();
+    let builder =
+        MirrorStore::builder(store).start_timeout(Duration::from_millis(300)).last_known_good(&path);
+    assert_eq!(builder.start().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}

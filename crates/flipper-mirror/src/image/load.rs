@@ -1,12 +1,34 @@
 //! Loads: what a complete listing does to the image.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use flipper_core::{Change, Error, Flag, Freshness, Listed, ResyncCause, StaleCause, Timestamp, Versioned};
 
 use super::{Found, Image, Name};
 
 impl Image {
+    /// Takes a state that was saved, until the store was loaded.
+    pub(crate) fn restore(&mut self, records: Vec<Versioned<Flag>>, since: Timestamp) {
+        self.snapshot.edit(|edit| {
+            edit.replace_all(records);
+            edit.set_freshness(Freshness::Stale { since, cause: StaleCause::LastKnownGood });
+        });
+    }
+
+    /// Returns what is to be saved; `None` if that has been, or is not the store's state.
+    pub(crate) fn take_unsaved(&mut self) -> Option<Vec<Arc<Versioned<Flag>>>> {
+        let is_due = self.is_unsaved && self.snapshot.freshness() == Freshness::Live;
+        is_due.then(|| {
+            self.is_unsaved = false;
+            self.snapshot.records()
+        })
+    }
+
+    pub(crate) fn was_not_saved(&mut self) {
+        self.is_unsaved = true;
+    }
+
     pub(crate) fn begin_load(&mut self) {
         self.touched = Some(self.writing.keys().cloned().collect());
     }
@@ -88,6 +110,7 @@ impl Image {
             edit.set_freshness(Freshness::Live);
         });
         self.is_emptied = false;
+        self.is_unsaved = true;
         // What comes now ends that the store was away; who watches loads everything, and needs no changes.
         if self.down.take().is_some() {
             self.tell(&Change::Resync { cause: ResyncCause::Reconnected });
