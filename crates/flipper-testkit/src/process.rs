@@ -4,17 +4,19 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
 /// Starts a program in the background, prints its number, and kills it once nobody holds the other end of the input: also if
-/// the test is killed. Unless it is told to, it leaves no files behind.
+/// the test is killed. It ends once the program has, whose port is free then. Unless it is told to, it leaves no files behind.
 const KEEPER: &str = r#"
 log=$1; directory=$2; shift 2
 "$@" >>"$log" 2>&1 </dev/null &
 echo $!
 read -r word
 kill -KILL $! 2>/dev/null
+wait
 [ "$word" = keep ] || rm -rf "$directory"
 "#;
 
@@ -106,7 +108,15 @@ pub(crate) fn directory() -> PathBuf {
     TempDir::with_prefix("flipper-").expect("a directory").keep()
 }
 
-/// Returns a port that nobody listens on just now.
+/// Returns a port that nobody listens on just now, below those that systems give to whoever connects: a client that tries to reach
+/// a server that is away could be given its port, and keep it from coming back.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(61);
+    let mut ports = std::iter::repeat_with(|| {
+        let number = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        10_000 + u16::try_from(number % 20_000).expect("it is small")
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.by_ref().take(20_000).find(is_free).expect("a free port")
 }

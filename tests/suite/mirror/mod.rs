@@ -1,6 +1,7 @@
 //! The mirror over Redis: while the server is killed, held, flushed and cut off, checks go on.
 
 mod outages;
+mod storm;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
