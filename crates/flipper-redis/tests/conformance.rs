@@ -8,13 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use flipper_core::{
-    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Listed, Page, Peek, Result, Snapshot, Store,
-    Version, Versioned,
-};
 use flipper_redis::{RedisStore, RedisStoreBuilder, redis};
-use flipper_testkit::{Proxy, RedisServer, Subject, Weather, store_conformance};
+use flipper_testkit::{Proxy, RedisServer, Subject, Weather, With, store_conformance};
 
 /// The server of all tests here: each has a base key of its own.
 fn server() -> &'static RedisServer {
@@ -28,71 +23,41 @@ fn server() -> &'static RedisServer {
 type Make = fn(String) -> Pin<Box<dyn Future<Output = RedisStoreBuilder> + Send>>;
 
 /// A store behind a proxy of its own.
+type Placed = With<RedisStore, Place>;
+
 #[derive(Debug)]
-struct Placed {
-    store: RedisStore,
+struct Place {
     base_key: String,
     proxy: Proxy,
     make: Make,
 }
 
-impl Placed {
-    async fn new(make: Make) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        Self::at(make, format!("suite-{}", NUMBER.fetch_add(1, Ordering::Relaxed))).await
-    }
-
-    async fn at(make: Make, base_key: String) -> Self {
-        let proxy = Proxy::start(server().address()).await.unwrap();
-        let builder =
-            make(proxy.address().to_string()).await.base_key(&base_key).timeout(Duration::from_secs(5));
-        Self { store: builder.connect().await.unwrap(), base_key, proxy, make }
-    }
+async fn store(make: Make) -> Placed {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    store_at(make, format!("suite-{}", NUMBER.fetch_add(1, Ordering::Relaxed))).await
 }
 
-#[async_trait]
-impl Store for Placed {
-    async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
-        self.store.get(name).await
-    }
-    async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
-        self.store.put(flag, expect).await
-    }
-    async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
-        self.store.delete(name, expect).await
-    }
-    fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
-        self.store.list(page)
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-    fn watch(&self) -> Option<BoxStream<'static, Change>> {
-        self.store.watch()
-    }
-    fn snapshot(&self) -> Option<&Snapshot> {
-        self.store.snapshot()
-    }
-    fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
-        self.store.peek(name, see);
-    }
-    async fn close(&self) -> Result<()> {
-        self.store.close().await
-    }
+async fn store_at(make: Make, base_key: String) -> Placed {
+    let proxy = Proxy::start(server().address()).await.unwrap();
+    let builder = make(proxy.address().to_string()).await.base_key(&base_key);
+    let store = builder.timeout(Duration::from_secs(5)).connect().await.unwrap();
+    With::new(store, Place { base_key, proxy, make })
 }
 
 fn subject(make: Make) -> Subject<Placed> {
-    Subject::new(move || Placed::new(make))
-        .with_sibling(|store| async move { Arc::new(Placed::at(store.make, store.base_key.clone()).await) })
+    Subject::new(move || store(make))
+        .with_sibling(|store| async move {
+            Arc::new(store_at(store.companion().make, store.companion().base_key.clone()).await)
+        })
         .with_plant(|store, name, bytes| async move {
             let client = redis::Client::open(server().url()).unwrap();
             let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-            let key = format!("{}/{name}", store.base_key);
+            let key = format!("{}/{name}", store.companion().base_key);
             let () = redis::cmd("SET").arg(key).arg(bytes).query_async(&mut connection).await.unwrap();
         })
         .with_outage(|store| async move {
-            store.proxy.set(Weather::HangUp);
-            store.proxy.cut();
+            store.companion().proxy.set(Weather::HangUp);
+            store.companion().proxy.cut();
         })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`store_conformance!`] makes a test of each behaviour that the contract asks of a store.
 //! * [`FaultStore`] makes any store fail in a way of your choice, [`RecordingStore`] tells what was asked of it.
+//! * [`With`] keeps a directory or a proxy for as long as a store.
 //! * [`ManualClock`] and [`FixedRandom`] make evaluations repeatable.
 //! * [`EventRecorder`] keeps events, to compare them with those that are expected.
 //! * With the feature `servers`: `RedisServer` runs a real server for a test, and `Proxy` disturbs what passes to and from it.
@@ -31,6 +32,7 @@ mod redis_server;
 mod sources;
 mod stream;
 mod subject;
+mod with;
 
 pub use events::{EventRecorder, RecordedEvent};
 pub use fault::{Fault, FaultStore, Operation};
@@ -42,6 +44,7 @@ pub use redis_server::RedisServer;
 pub use sources::{FixedRandom, ManualClock};
 pub use stream::{collect, next};
 pub use subject::Subject;
+pub use with::With;
 
 #[doc(hidden)]
 pub use tokio;
