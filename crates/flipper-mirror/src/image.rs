@@ -38,6 +38,7 @@ pub(crate) enum Wrote {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub(crate) struct Image {
     pub(crate) snapshot: Snapshot,
     watchers: Watchers,
@@ -56,6 +57,8 @@ pub(crate) struct Image {
     emptied_from: usize,
     is_emptied: bool,
     down: Option<Error>,
+    /// Whether the store's watch has said that it tells nothing at present: then a load is no more than that.
+    is_unfollowed: bool,
     /// Whether something has changed since it was saved.
     is_unsaved: bool,
 }
@@ -92,6 +95,7 @@ impl Image {
             emptied_from,
             is_emptied: false,
             down: None,
+            is_unfollowed: false,
             is_unsaved: false,
         }
     }
@@ -170,11 +174,15 @@ impl Image {
                 Next::Read(name, None)
             }
             Change::Down { error } => {
+                self.is_unfollowed = true;
                 self.set_down(error, now);
                 Next::Nothing
             }
             // `Resync`, and what is not known.
-            _ => Next::Load,
+            _ => {
+                self.is_unfollowed = false;
+                Next::Load
+            }
         }
     }
 

@@ -22,9 +22,9 @@ pub enum Weather {
     Delay(Duration),
     /// Passes nothing, and keeps it for later.
     Stall,
-    /// Passes what is asked, and drops the answers.
+    /// Passes what is asked, and drops the answers: on connections of which some were dropped, for good.
     LoseAnswers,
-    /// Passes the answers, and drops what is asked.
+    /// Passes the answers, and drops what is asked: on connections of which some was dropped, for good.
     LoseRequests,
     /// Takes new connections and hangs up. Those that there are go on.
     HangUp,
@@ -138,6 +138,7 @@ async fn pass(
     lost: Weather,
 ) {
     let mut buffer = vec![0; 64 << 10];
+    let mut has_lost = false;
     loop {
         let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
         let now = *weather.borrow();
@@ -147,8 +148,9 @@ async fn pass(
         if weather.wait_for(|weather| *weather != Weather::Stall).await.is_err() {
             return;
         }
-        let is_lost = *weather.borrow() == lost;
-        if !is_lost && to.write_all(&buffer[..count]).await.is_err() {
+        // Once something is lost, nothing gets through any more: a wire does not leave out what is in the middle.
+        has_lost |= *weather.borrow() == lost;
+        if !has_lost && to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
     }

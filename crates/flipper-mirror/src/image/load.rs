@@ -48,7 +48,7 @@ impl Image {
                 );
             }
             self.set_stale(StaleCause::Emptied, now);
-            if self.down.take().is_some() {
+            if !self.is_unfollowed && self.down.take().is_some() {
                 self.tell(&Change::Resync { cause: ResyncCause::Reconnected });
             }
             return None;
@@ -93,6 +93,7 @@ impl Image {
         }
         let mut changes = Vec::new();
         let stale = Freshness::Stale { since: now, cause: StaleCause::Corrupt };
+        let is_first = self.snapshot.freshness() == Freshness::NeverLoaded;
         self.snapshot.edit(|edit| {
             for found in put {
                 if edit.put(found.clone()) {
@@ -107,10 +108,20 @@ impl Image {
                 edit.mark(&name, stale);
                 changes.push(Change::Bad { name, version, error });
             }
-            edit.set_freshness(Freshness::Live);
+            if !self.is_unfollowed {
+                edit.set_freshness(Freshness::Live);
+            } else if is_first {
+                edit.set_freshness(Freshness::Stale { since: now, cause: StaleCause::Unavailable });
+            }
         });
         self.is_emptied = false;
         self.is_unsaved = true;
+        if self.is_unfollowed {
+            for change in &changes {
+                self.tell(change);
+            }
+            return;
+        }
         // What comes now ends that the store was away; who watches loads everything, and needs no changes.
         if self.down.take().is_some() {
             self.tell(&Change::Resync { cause: ResyncCause::Reconnected });

@@ -116,3 +116,25 @@ fn a_write_that_is_under_way_is_newer_than_a_load() {
     assert_eq!(number(&image), Some(1));
     assert_eq!(image.end_write("X", Wrote::Nothing), Next::Nothing, "there is none");
 }
+
+#[test]
+fn what_is_loaded_while_nothing_is_told_is_not_live() {
+    let mut image = image();
+    let load = |image: &mut Image| {
+        image.begin_load();
+        let listed = vec![Listed::Flag(found(1))];
+        image.missing(&listed, now()).unwrap();
+        image.end_load(listed, vec![], now());
+    };
+    load(&mut image);
+    assert_eq!(image.snapshot.freshness(), Freshness::Live);
+    image.hear(Change::Down { error: Error::new(ErrorKind::Unavailable, "away") }, now());
+    load(&mut image);
+    assert!(matches!(image.snapshot.freshness(), Freshness::Stale { .. }));
+    assert_eq!(
+        image.hear(Change::Resync { cause: flipper_core::ResyncCause::Reconnected }, now()),
+        Next::Load
+    );
+    load(&mut image);
+    assert_eq!(image.snapshot.freshness(), Freshness::Live);
+}
