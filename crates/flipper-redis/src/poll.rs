@@ -74,13 +74,13 @@ pub(crate) fn observe(shared: &Shared, record: &Record) {
     if !shared.polled.is_active.load(Ordering::Relaxed) {
         return;
     }
-    match (record.as_listed(), record) {
-        (Some(listed), _) => change(shared, |diff| diff.observe(&listed).into_iter().collect()),
-        (None, Record::Gone { name }) => {
-            change(shared, |diff| diff.observe_absence(name).into_iter().collect());
-        }
-        (None, _) => {}
-    }
+    change(shared, |diff| {
+        let told = match record {
+            Record::Gone { name } => diff.observe_absence(name),
+            there => there.clone().listed().and_then(|listed| diff.observe(&listed)),
+        };
+        told.into_iter().collect()
+    });
 }
 
 /// Takes note of a record that was written, or may have been.

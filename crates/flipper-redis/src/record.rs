@@ -7,6 +7,7 @@ use redis::Value;
 
 use crate::error::{error, of_server};
 
+#[derive(Clone)]
 pub(crate) enum Record {
     Flag(Versioned<Flag>),
     Bad { name: Box<str>, version: Option<Version>, error: Error },
@@ -49,17 +50,6 @@ impl Record {
             Self::Flag(found) => Ok(Some(found)),
             Self::Bad { error, .. } => Err(error),
             Self::Gone { .. } => Ok(None),
-        }
-    }
-
-    /// As [`listed`](Self::listed), of a record that is still needed.
-    pub(crate) fn as_listed(&self) -> Option<Listed> {
-        match self {
-            Self::Flag(found) => Some(Listed::Flag(found.clone())),
-            Self::Bad { name, version, error } => {
-                Some(Listed::Bad { name: name.clone(), version: version.clone(), error: error.clone() })
-            }
-            Self::Gone { .. } => None,
         }
     }
 

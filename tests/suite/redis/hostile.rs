@@ -45,17 +45,22 @@ async fn odd_server(answer: Answer) -> SocketAddr {
     address
 }
 
+/// Edits are refused, and leave no trace.
+async fn is_denied_edits(store: &RedisStore) {
+    let version = store.put(&flag("X", 1), Expect::Any).await.unwrap();
+    for _ in 0..3 {
+        let error = store.put(&flag("X", 2), Expect::Matches(&version)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+        assert_eq!(number(store, "X").await, Some(1));
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_written_outside_of_a_transaction() {
     let users = ["--user", "u", "on", "nopass", "~*", "+@all", "-@scripting", "-multi"];
     let server = RedisServer::start(&users);
     let store = RedisStore::connect(&format!("redis://u@{}", server.address())).await.unwrap();
-    let version = store.put(&flag("X", 1), Expect::Any).await.unwrap();
-    for _ in 0..3 {
-        let error = store.put(&flag("X", 2), Expect::Matches(&version)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
-        assert_eq!(number(&store, "X").await, Some(1));
-    }
+    is_denied_edits(&store).await;
 }
 
 #[tokio::test]
@@ -63,12 +68,7 @@ async fn a_transaction_that_is_denied_at_its_end_says_so() {
     let users = ["--user", "u", "on", "nopass", "~*", "+@all", "-@scripting", "-exec"];
     let server = RedisServer::start(&users);
     let store = RedisStore::connect(&format!("redis://u@{}", server.address())).await.unwrap();
-    let version = store.put(&flag("X", 1), Expect::Any).await.unwrap();
-    for _ in 0..3 {
-        let error = store.put(&flag("X", 2), Expect::Matches(&version)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
-    }
-    assert_eq!(number(&store, "X").await, Some(1));
+    is_denied_edits(&store).await;
 }
 
 /// Others use it too, and what they send between `MULTI` and `EXEC` would become a part of it.
@@ -78,12 +78,7 @@ async fn the_connection_of_a_caller_has_no_transactions() {
     let client = redis::Client::open(format!("redis://u:x@{}", server.address())).unwrap();
     let connection = client.get_multiplexed_async_connection().await.unwrap();
     let store = RedisStore::builder_from_connection(connection).connect().await.unwrap();
-    let version = store.put(&flag("X", 1), Expect::Any).await.unwrap();
-    for _ in 0..3 {
-        let error = store.put(&flag("X", 2), Expect::Matches(&version)).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
-    }
-    assert_eq!(number(&store, "X").await, Some(1));
+    is_denied_edits(&store).await;
 }
 
 #[tokio::test]
