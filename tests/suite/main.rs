@@ -1,6 +1,7 @@
 //! The tests of the whole: one binary, a module per subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod cached;
 mod client;
 mod file;
 mod fuzz;
@@ -10,3 +11,4 @@ mod peer;
 mod redis;
 mod seed;
 mod vectors;
+mod wrappers;

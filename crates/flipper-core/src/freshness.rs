@@ -6,7 +6,8 @@ use crate::Timestamp;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Freshness {
-    /// The store was asked, or its changes are being followed.
+    /// The store was asked, now or within the time for which a cache keeps what it was told, or its changes are being
+    /// followed.
     #[default]
     Live,
     /// The last known state answers, because the store's own cannot be had.

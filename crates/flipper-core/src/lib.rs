@@ -72,6 +72,6 @@ pub use percentage::Percentage;
 pub use random::{Random, ThreadRandom};
 pub use snapshot::{Snapshot, SnapshotEdit, release_thread};
 pub use store::{
-    BoxStream, Capabilities, Change, CompareAndSet, Expect, Listed, Page, Peek, ResyncCause, Store, Version,
-    Versioned, Watching,
+    BoxStream, Capabilities, Change, CompareAndSet, Expect, Known, Listed, Page, Peek, ResyncCause, Store,
+    Version, Versioned, Watching,
 };

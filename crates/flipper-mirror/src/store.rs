@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page, Peek,
+    BoxStream, Capabilities, Change, ErrorKind, Expect, Flag, FlagName, Freshness, Known, Listed, Page, Peek,
     Result, Snapshot, StaleCause, Store, Version, Versioned, Watching,
 };
 use futures_lite::{Stream, stream};
@@ -168,6 +168,10 @@ fn outcome<T>(written: &Result<T>, found: Option<Versioned<Flag>>) -> Wrote {
 impl<S: Store> Store for MirrorStore<S> {
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
         self.shared.inner.get(name).await
+    }
+
+    async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
+        self.shared.inner.look_up(name).await
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {

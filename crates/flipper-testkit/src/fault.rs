@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Peek, Result,
-    Snapshot, Store, Timestamp, Version, Versioned,
+    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Known, Listed,
+    Page, Peek, Result, Snapshot, Store, Timestamp, Version, Versioned,
 };
 
 /// Names the operations that can be made to fail.
@@ -240,6 +240,12 @@ impl<S: Store> Store for FaultStore<S> {
         let found = self.inner.get(name).await?;
         self.with(|state| state.last_reads.insert(name.as_str().to_owned(), found.clone()));
         Ok(found)
+    }
+
+    /// As [`get`](Self::get), with its faults.
+    async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
+        let found = self.get(name).await?;
+        Ok(Known { flag: found.map(|found| found.value), freshness: Freshness::Live })
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Listed, Page, Peek, Result, Snapshot, Store,
-    Version, Versioned,
+    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Known, Listed, Page, Peek, Result, Snapshot,
+    Store, Version, Versioned,
 };
 
 /// One call of a store.
@@ -14,6 +14,8 @@ use flipper_core::{
 pub enum Call {
     /// `get`, of a flag.
     Get(String),
+    /// `look_up`, of a flag.
+    LookUp(String),
     /// `put`, of a flag.
     Put(String),
     /// `delete`, of a flag.
@@ -61,6 +63,11 @@ impl<S: Store> Store for RecordingStore<S> {
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
         self.record(Call::Get(name.as_str().to_owned()));
         self.inner.get(name).await
+    }
+
+    async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
+        self.record(Call::LookUp(name.as_str().to_owned()));
+        self.inner.look_up(name).await
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Listed, Page, Peek, Result, Snapshot, Store,
-    Version, Versioned,
+    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Known, Listed, Page, Peek, Result, Snapshot,
+    Store, Version, Versioned,
 };
 
 /// Keeps something for as long as a store: the directory that it writes to, the proxy that it speaks through.
@@ -47,6 +47,10 @@ impl<S, T> With<S, T> {
 impl<S: Store, T: Debug + Send + Sync + 'static> Store for With<S, T> {
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
         self.store.get(name).await
+    }
+
+    async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
+        self.store.look_up(name).await
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {

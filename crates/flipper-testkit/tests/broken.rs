@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Listed, Page, Peek,
-    Result, Snapshot, Store, Timestamp, Version, Versioned,
+    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Known, Listed,
+    Page, Peek, Result, Snapshot, Store, Timestamp, Version, Versioned,
 };
 use flipper_memory::MemoryStore;
 use flipper_testkit::{Subject, conformance};
@@ -48,6 +48,7 @@ enum Defect {
     OverflowsInSilence,
     PeeksStale,
     PeeksTwice,
+    LooksUpStale,
     LiveWhileAway,
     SnapshotLags,
     SnapshotKeepsDeleted,
@@ -109,6 +110,15 @@ impl Store for Broken {
             return Ok(reads.entry(name.as_str().to_owned()).or_insert(found).clone());
         }
         Ok(found)
+    }
+
+    async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
+        let mut found = self.get(name).await?;
+        if self.is(Defect::LooksUpStale) {
+            let mut reads = self.first_reads.lock().unwrap();
+            found = reads.entry(name.as_str().to_owned()).or_insert(found).clone();
+        }
+        Ok(Known { flag: found.map(|found| found.value), freshness: Freshness::Live })
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
@@ -383,6 +393,7 @@ caught! {
     OverflowsInSilence by a_slow_watcher_is_told_to_load_again;
     PeeksStale by local_reads_agree_with_the_source;
     PeeksTwice by a_peek_is_seen_once;
+    LooksUpStale by checks_see_writes_at_once;
     SnapshotLags by a_snapshot_agrees_with_the_source;
     SnapshotKeepsDeleted by a_snapshot_agrees_with_the_source;
     SnapshotChanges by a_snapshot_agrees_with_the_source;

@@ -1,7 +1,7 @@
 //! The mirror over Redis: while the server is killed, held, flushed and cut off, checks go on.
 
 mod outages;
-mod storm;
+pub(crate) mod storm;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,7 +62,7 @@ store_conformance!(redis_told, subject(true));
 store_conformance!(redis_polled, subject(false));
 
 /// Waits until something is so.
-async fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + limit;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}: not within {limit:?}");

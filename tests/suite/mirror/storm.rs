@@ -11,14 +11,14 @@ use flipper_testkit::{Proxy, RedisServer, Weather, collect};
 
 use super::until;
 
-const FLAGS: usize = 20;
+pub(crate) const FLAGS: usize = 20;
 
-fn name(number: usize) -> String {
+pub(crate) fn name(number: usize) -> String {
     format!("F{number}")
 }
 
 /// A state of a flag, which says of itself whether it is on.
-fn state(of: &str, number: i64) -> Flag {
+pub(crate) fn state(of: &str, number: i64) -> Flag {
     let mut flag = Flag::new(FlagName::new(of).unwrap(), Timestamp::from_secs(number));
     flag.set_enabled(number % 2 == 1).unwrap();
     flag
@@ -44,7 +44,7 @@ fn read(local: &LocalClient, last: &AtomicI64, is_over: &AtomicBool) -> u64 {
 }
 
 /// Writes states with rising numbers, as somebody else does, whatever comes of it.
-async fn write(address: String, last: Arc<AtomicI64>, is_over: Arc<AtomicBool>) {
+pub(crate) async fn write(address: String, last: Arc<AtomicI64>, is_over: Arc<AtomicBool>) {
     let limit = Duration::from_millis(300);
     let store = RedisStore::builder(&address).timeout(limit).connect_timeout(limit).connect_lazy().unwrap();
     while !is_over.load(Ordering::Relaxed) {
@@ -55,26 +55,9 @@ async fn write(address: String, last: Arc<AtomicI64>, is_over: Arc<AtomicBool>) 
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn checks_go_on_and_end_with_the_truth() {
-    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
-    let mut server = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
-    let proxy = Proxy::start(server.address()).await.unwrap();
-    let limit = Duration::from_millis(300);
-    let builder = RedisStore::builder(&format!("redis://{}", proxy.address()));
-    let store = builder.timeout(limit).connect_timeout(limit).connect().await.unwrap();
-    let client = flipper_core::FeatureFlagClient::new(MirrorStore::start(store).await.unwrap());
-    let local = client.local().unwrap();
-    let (last, is_over) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
-    let readers: Vec<_> = (0..2)
-        .map(|_| {
-            let (local, last, is_over) = (local.clone(), Arc::clone(&last), Arc::clone(&is_over));
-            std::thread::spawn(move || read(&local, &last, &is_over))
-        })
-        .collect();
-    let writer = tokio::spawn(write(server.url(), Arc::clone(&last), Arc::clone(&is_over)));
-
-    let end = Instant::now() + Duration::from_secs(seconds);
+/// Does something bad to the server, and something else, and ends with fair weather.
+pub(crate) async fn disturb(server: &mut RedisServer, proxy: &Proxy, time: Duration) {
+    let end = Instant::now() + time;
     while Instant::now() < end {
         match fastrand::u32(..10) {
             0..=2 => proxy.cut(),
@@ -100,6 +83,28 @@ async fn checks_go_on_and_end_with_the_truth() {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(10..400))).await;
         proxy.set(Weather::Fair);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn checks_go_on_and_end_with_the_truth() {
+    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let mut server = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let proxy = Proxy::start(server.address()).await.unwrap();
+    let limit = Duration::from_millis(300);
+    let builder = RedisStore::builder(&format!("redis://{}", proxy.address()));
+    let store = builder.timeout(limit).connect_timeout(limit).connect().await.unwrap();
+    let client = flipper_core::FeatureFlagClient::new(MirrorStore::start(store).await.unwrap());
+    let local = client.local().unwrap();
+    let (last, is_over) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (local, last, is_over) = (local.clone(), Arc::clone(&last), Arc::clone(&is_over));
+            std::thread::spawn(move || read(&local, &last, &is_over))
+        })
+        .collect();
+    let writer = tokio::spawn(write(server.url(), Arc::clone(&last), Arc::clone(&is_over)));
+
+    disturb(&mut server, &proxy, Duration::from_secs(seconds)).await;
     is_over.store(true, Ordering::Relaxed);
     writer.await.unwrap();
     let reads: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();

@@ -173,9 +173,17 @@ impl FeatureFlagClient {
     }
 
     async fn ask(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
-        Ok(match self.find("check", name).await? {
-            Some(found) => self.inner.evaluator().evaluate(&found.value, context, default),
-            None => Evaluation::new(default, Reason::NotFound, Freshness::Live),
+        let known = match FlagName::new(name) {
+            Ok(name) => self.inner.store.look_up(name).await,
+            Err(error) => Err(error),
+        };
+        let known = known.map_err(|error| error.or_operation("check").or_flag(name))?;
+        Ok(match known.flag {
+            Some(flag) => {
+                let evaluation = self.inner.evaluator().evaluate(&flag, context, default);
+                Evaluation { freshness: known.freshness, ..evaluation }
+            }
+            None => Evaluation::new(default, Reason::NotFound, known.freshness),
         })
     }
 

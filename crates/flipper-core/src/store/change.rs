@@ -79,6 +79,15 @@ pub enum ResyncCause {
     Server,
 }
 
+/// What a store answers to a check.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The flag; `None` if there is no such flag.
+    pub flag: Option<Flag>,
+    /// How old that is.
+    pub freshness: Freshness,
+}
+
 /// What a store has in memory about a flag.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]

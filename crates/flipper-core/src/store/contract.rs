@@ -7,8 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_core::Stream;
 
-use super::{Capabilities, Change, Expect, Listed, Page, Peek, Version, Versioned};
-use crate::{Flag, FlagName, Result, Snapshot};
+use super::{Capabilities, Change, Expect, Known, Listed, Page, Peek, Version, Versioned};
+use crate::{Flag, FlagName, Freshness, Result, Snapshot};
 
 /// A stream on the heap that can be sent to another thread.
 pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
@@ -40,6 +40,15 @@ pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 pub trait Store: Debug + Send + Sync + 'static {
     /// Reads a flag from the source of truth, never from a copy; `None` if there is no such flag.
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>>;
+
+    /// Reads a flag for a check, which is not about to change it: what [`get`](Self::get) reads, unless told otherwise.
+    ///
+    /// A store that keeps copies may answer with one, for a time that it states or while the source of truth cannot be
+    /// asked, and says in the [freshness](Known::freshness) if that is [stale](Freshness::Stale).
+    async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
+        let found = self.get(name).await?;
+        Ok(Known { flag: found.map(|found| found.value), freshness: Freshness::Live })
+    }
 
     /// Writes a flag's bytes under its name if the expectation holds, and returns the version that they have then.
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version>;
@@ -97,6 +106,10 @@ pub trait Store: Debug + Send + Sync + 'static {
 impl<S: Store + ?Sized> Store for Arc<S> {
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
         (**self).get(name).await
+    }
+
+    async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
+        (**self).look_up(name).await
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {

@@ -8,7 +8,7 @@ mod page;
 mod version;
 mod watchers;
 
-pub use change::{Change, Listed, Peek, ResyncCause};
+pub use change::{Change, Known, Listed, Peek, ResyncCause};
 pub use contract::{BoxStream, Store};
 pub use diff::Diff;
 pub use iter::{Iter, iter};

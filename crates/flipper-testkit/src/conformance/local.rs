@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use flipper_core::{
-    Context, Expect, FeatureFlagClient, Freshness, LocalClient, LocalFlag, Peek, Snapshot, Store,
+    Context, Expect, FeatureFlagClient, Flag, Freshness, LocalClient, LocalFlag, Peek, Snapshot, Store,
 };
 
 use super::{Outcome, flag, name, put, stored};
@@ -36,6 +36,34 @@ pub async fn local_reads_agree_with_the_source<S: Store>(subject: &Subject<S>) -
     assert!(store.delete(name("X"), Expect::Any).await.unwrap());
     assert_eq!(peek(&*store, "X"), Some(None));
     Outcome::Proven
+}
+
+/// Checks see a write of the store's own at once, whether memory answers them or the store is asked, and again and again.
+pub async fn checks_see_writes_at_once<S: Store>(subject: &Subject<S>) -> Outcome {
+    let store = subject.store().await;
+    let client = FeatureFlagClient::new(store.clone());
+    for round in 0..3 {
+        check(&store, &client, None).await;
+        for number in 0..3 {
+            let flag = flag("X", round + number);
+            put(&*store, &flag).await;
+            check(&store, &client, Some(&flag)).await;
+        }
+        assert!(store.delete(name("X"), Expect::Any).await.unwrap());
+    }
+    Outcome::Proven
+}
+
+/// Whether checks see this flag, or none.
+async fn check<S: Store>(store: &Arc<S>, client: &FeatureFlagClient, expected: Option<&Flag>) {
+    for _ in 0..2 {
+        let known = store.look_up(name("X")).await.unwrap();
+        assert_eq!((known.flag.as_ref(), known.freshness), (expected, Freshness::Live), "looked up");
+        for default in [false, true] {
+            let value = client.is_enabled_or("X", &Context::EMPTY, default).await;
+            assert_eq!(value, expected.map_or(default, Flag::is_switched_on), "checked");
+        }
+    }
 }
 
 /// The snapshot of a store is the same one every time, and has what the source of truth has, at once after each write of

@@ -147,6 +147,7 @@ macro_rules! for_each_behaviour {
             watchers_do_not_disturb_one_another
             a_slow_watcher_is_told_to_load_again
             local_reads_agree_with_the_source
+            checks_see_writes_at_once
             a_snapshot_agrees_with_the_source
             a_peek_is_seen_once
             answers_say_how_old_they_are

@@ -1,0 +1,25 @@
+//! The task that takes what the store's watch tells.
+
+use std::sync::Arc;
+
+use flipper_core::{BoxStream, Change, Error, ErrorKind, Store, Timestamp};
+use futures_lite::StreamExt;
+
+use crate::load::Parts;
+
+pub(crate) async fn follow<S: Store>(parts: Arc<Parts<S>>, mut watch: BoxStream<'static, Change>) {
+    // Also if it does not end by itself: a runtime that shuts down drops it.
+    let unfollowed = Unfollowed(parts);
+    while let Some(change) = watch.next().await {
+        unfollowed.0.cache.hear(&change, Timestamp::now());
+    }
+}
+
+struct Unfollowed<S: Store>(Arc<Parts<S>>);
+
+impl<S: Store> Drop for Unfollowed<S> {
+    fn drop(&mut self) {
+        let error = Error::new(ErrorKind::Unavailable, "the store is followed no more");
+        self.0.cache.set_unfollowed(&error, Timestamp::now());
+    }
+}
