@@ -7,8 +7,10 @@
 #![allow(clippy::borrowed_box, reason = "a thin pointer, which costs nothing to keep from the optimiser")]
 
 mod names;
+mod rate;
 
 pub use names::{Shuffled, names};
+pub use rate::{median, percentile, rate};
 
 use std::hint::black_box;
 use std::process::ExitCode;

@@ -113,11 +113,13 @@ impl Store for Broken {
     }
 
     async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
-        let mut found = self.get(name).await?;
-        if self.is(Defect::LooksUpStale) {
+        let found = self.get(name).await?;
+        let found = if self.is(Defect::LooksUpStale) {
             let mut reads = self.first_reads.lock().unwrap();
-            found = reads.entry(name.as_str().to_owned()).or_insert(found).clone();
-        }
+            reads.entry(name.as_str().to_owned()).or_insert(found).clone()
+        } else {
+            found
+        };
         Ok(Known { flag: found.map(|found| found.value), freshness: Freshness::Live })
     }
 

@@ -24,12 +24,15 @@
 //! | `file` | `FileStore`: one JSON file, durable and followed | `file:///path` |
 //! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
 //!
-//! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live.
+//! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
+//! were checked last.
 //! `tls-rustls` adds encryption: `rediss://host`.
 
 mod address;
 
 pub use address::open;
+#[cfg(feature = "cached")]
+pub use flipper_cached::{CacheStats, CachedStore, CachedStoreBuilder};
 pub use flipper_core::*;
 #[cfg(feature = "file")]
 pub use flipper_file::{FileStore, FileStoreBuilder};

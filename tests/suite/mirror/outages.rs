@@ -6,6 +6,7 @@ use flipper_core::{Context, ErrorKind, FeatureFlagClient, Freshness, LocalClient
 use flipper_mirror::MirrorStore;
 use flipper_redis::{RedisStore, redis};
 use flipper_testkit::{Proxy, RedisServer, Weather};
+use futures_lite::StreamExt;
 
 use super::until;
 
@@ -51,6 +52,21 @@ async fn a_server_that_is_killed_and_comes_back_with_its_data() {
     assert!(is_on(&local));
     client.disable("X").await.unwrap();
     assert!(!local.is_enabled("X", &Context::EMPTY), "a write is there when it returns");
+}
+
+#[tokio::test]
+async fn who_listens_hears_how_old_the_flags_are() {
+    let mut server = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let store = MirrorStore::start(RedisStore::connect(&server.url()).await.unwrap()).await.unwrap();
+    let mut changes = Box::pin(store.freshness_changes());
+    let mut next = async || tokio::time::timeout(SOON, changes.next()).await.unwrap();
+    assert_eq!(next().await, Some(Freshness::Live));
+    server.kill();
+    assert!(matches!(next().await, Some(Freshness::Stale { cause: StaleCause::Unavailable, .. })));
+    server.restart();
+    assert_eq!(next().await, Some(Freshness::Live));
+    drop(store);
+    assert_eq!(next().await, None);
 }
 
 #[tokio::test]

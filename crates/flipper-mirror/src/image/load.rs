@@ -53,8 +53,11 @@ impl Image {
             }
             return None;
         }
-        let listed: HashSet<&str> = listed.iter().map(name_of).collect();
         let known = self.snapshot.records();
+        if known.is_empty() {
+            return Some(Vec::new());
+        }
+        let listed: HashSet<&str> = listed.iter().map(name_of).collect();
         let missing = known.iter().map(|known| known.value.name());
         let missing = missing.filter(|name| !listed.contains(name) && !self.is_touched(name));
         Some(missing.map(Name::from).collect())
@@ -94,7 +97,15 @@ impl Image {
         let mut changes = Vec::new();
         let stale = Freshness::Stale { since: now, cause: StaleCause::Corrupt };
         let is_first = self.snapshot.freshness() == Freshness::NeverLoaded;
+        let is_empty = self.snapshot.is_empty();
         self.snapshot.edit(|edit| {
+            if is_empty {
+                // All at once, which is quicker; and to say each of them would take no less than to say that there are some.
+                if !put.is_empty() {
+                    changes.push(Change::Resync { cause: ResyncCause::Started });
+                }
+                edit.replace_all(std::mem::take(&mut put));
+            }
             for found in put {
                 if edit.put(found.clone()) {
                     changes.push(Change::Put(found));
