@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unnecessary_wraps, clippy::type_complexity, reason = "as the rules take and give it")]
 
 use flipper_core::{FlagName, ResyncCause, StaleCause};
 use futures_util::FutureExt;
