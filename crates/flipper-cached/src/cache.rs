@@ -14,6 +14,7 @@ use lru::LruCache;
 use crate::clock::Millis;
 use crate::entry::{Entry, pass};
 use crate::load::{Flight, Load};
+use crate::refresh::Waiting;
 use crate::stats::Counters;
 use crate::trouble::Trouble;
 
@@ -46,6 +47,8 @@ pub(crate) struct Cache {
     trouble: Trouble,
     /// From when on the store is to be asked whether it is back.
     probe: AtomicU64,
+    /// The reads in the background that have not begun.
+    pub(crate) waiting: Waiting,
     /// What keeps the store from being followed.
     unfollowed: Trouble,
     pub(crate) counters: Counters,
@@ -125,6 +128,7 @@ impl Cache {
             times,
             trouble: Trouble::default(),
             probe: AtomicU64::new(0),
+            waiting: Waiting::default(),
             unfollowed: Trouble::default(),
             counters: Counters::default(),
         }
@@ -270,14 +274,20 @@ impl Cache {
                 self.insert(&mut state, name, found.clone(), ticket.began, now);
             }
             Ok(found) => self.doubt(name, found.as_ref().map(|found| &found.version)),
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                if is_current && let Some(entry) = self.entries.pin().get(name) {
-                    entry.expire();
+            Err(error) => {
+                let is_corrupt = error.kind() == ErrorKind::Corrupt;
+                if is_corrupt {
+                    state.happened(name);
+                }
+                if let Some(entry) = self.entries.pin().get(name) {
+                    if is_corrupt {
+                        entry.expire();
+                    }
+                    // While others can be read, too: nobody has to wait for this one again and again.
                     entry.refresh.store(now + RETRY, Ordering::Release);
                     entry.trouble.set(error, time);
                 }
             }
-            Err(_) => {}
         }
         state.settle(name);
         drop(state);
@@ -297,7 +307,9 @@ impl Cache {
     /// Takes note of whether the store answers.
     fn note(&self, answer: &Result<Found>, now: Millis, time: Timestamp) {
         match answer {
-            Err(error) if !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidInput) => {
+            // It says nothing of whether the store answers.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
+            Err(error) if error.kind() != ErrorKind::Corrupt => {
                 self.probe.fetch_max(now + RETRY, Ordering::AcqRel);
                 if self.trouble.set(error, time) {
                     log::warn!(target: "flipper::cached", "what is known stays in use, also when its time is over: {error}");
@@ -387,10 +399,9 @@ impl Cache {
 
     fn hear_of(&self, name: &str, version: Option<&Version>) {
         let mut state = self.lock();
+        state.happened(name);
         // What is told of a write of ours is known.
-        if self.entries.pin().get(name).is_none_or(|entry| entry.version() != version) {
-            self.outdate(&mut state, name);
-        }
+        self.doubt(name, version);
     }
 
     /// Forgets what answers checks of a flag, unless it is of this version.

@@ -12,6 +12,8 @@ pub(crate) async fn follow<S: Store>(parts: Arc<Parts<S>>, mut watch: BoxStream<
     let unfollowed = Unfollowed(parts);
     while let Some(change) = watch.next().await {
         unfollowed.0.cache.hear(&change, Timestamp::now());
+        // A watch that is always ready would leave no time to others.
+        tokio::task::coop::consume_budget().await;
     }
 }
 

@@ -41,6 +41,7 @@ mod clock;
 mod entry;
 mod follow;
 mod load;
+mod refresh;
 mod stats;
 mod store;
 mod trouble;

@@ -1,11 +1,13 @@
 //! Reads that many wait for.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use flipper_core::{FlagName, Result, Store, Timestamp};
+use flipper_core::{Error, ErrorKind, FlagName, Result, Store, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::{Shared, WeakShared};
+use tokio::runtime::{Handle, Id};
 
 use crate::cache::{Cache, Found, Name, Ticket};
 use crate::clock::{Millis, now};
@@ -24,20 +26,27 @@ pub(crate) struct Flight {
     load: WeakShared<BoxFuture>,
     ticket: u64,
     began: Millis,
+    /// Timers and sockets belong to the runtime in which they were made, and stand still or fail with it.
+    runtime: Option<Id>,
 }
 
 impl Flight {
     pub(crate) fn new(load: &Load, ticket: u64, began: Millis) -> Option<Self> {
-        Some(Self { load: load.downgrade()?, ticket, began })
+        Some(Self { load: load.downgrade()?, ticket, began, runtime: runtime() })
     }
 
     pub(crate) fn join(&self, now: Millis) -> Option<Load> {
-        if now.saturating_sub(self.began) < JOINABLE { self.load.upgrade() } else { None }
+        let is_joinable = now.saturating_sub(self.began) < JOINABLE && self.runtime == runtime();
+        if is_joinable { self.load.upgrade() } else { None }
     }
 
     pub(crate) fn is(&self, ticket: u64) -> bool {
         self.ticket == ticket
     }
+}
+
+fn runtime() -> Option<Id> {
+    Handle::try_current().ok().map(|runtime| runtime.id())
 }
 
 /// The store, and what memory holds of it.
@@ -52,9 +61,12 @@ pub(crate) fn load<S: Store>(parts: &Arc<Parts<S>>, name: Name, ticket: Ticket) 
     let reading = Reading { parts: Arc::clone(parts), name, ticket, is_over: false };
     let future: BoxFuture = Box::pin(async move {
         let answer = match FlagName::new(&reading.name) {
-            Ok(name) => reading.parts.inner.get(name).await,
-            Err(error) => Err(error),
+            Ok(name) => AssertUnwindSafe(reading.parts.inner.get(name)).catch_unwind().await,
+            Err(error) => Ok(Err(error)),
         };
+        // A bug of the store's is no panic of all who wait.
+        let panicked = |_| Err(Error::new(ErrorKind::Internal, "the read has panicked").with_store("cached"));
+        let answer = answer.unwrap_or_else(panicked);
         reading.end(&answer);
         answer
     });

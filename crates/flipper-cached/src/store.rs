@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use flipper_core::{
@@ -12,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::builder::CachedStoreBuilder;
-use crate::cache::{Cache, Found, Hit, Joined, Ticket, Wrote};
+use crate::cache::{Cache, Found, Joined, Ticket, Wrote};
 use crate::clock::now;
 use crate::follow::follow;
 use crate::load::{Parts, Reading, load};
@@ -93,20 +94,6 @@ impl<S: Store> CachedStore<S> {
         self.parts.cache.outdate_all();
     }
 
-    /// Reads a flag again in the background if that is due; returns whether a check need not wait for it.
-    fn refresh(&self, name: &str, hit: Hit<'_>) -> bool {
-        if !hit.entry.is_due(hit.now) {
-            return true;
-        }
-        let Ok(runtime) = Handle::try_current() else { return hit.is_fresh };
-        let cache = &self.parts.cache;
-        if cache.takes_refresh(hit) {
-            let load = cache.refresh(name, hit.now, |name, ticket| load(&self.parts, name, ticket));
-            runtime.spawn(async { drop(load.await) });
-        }
-        true
-    }
-
     fn end(&self) -> Option<JoinHandle<()>> {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = &task {
@@ -164,7 +151,7 @@ impl<S: Store> Store for CachedStore<S> {
     async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
         let (cache, name) = (&self.parts.cache, name.as_str());
         let known = cache.hit(name, now(), |hit| {
-            let is_answered = self.refresh(name, hit) || !cache.takes_refresh(hit);
+            let is_answered = self.parts.refresh(name, hit) || !cache.takes_refresh(hit);
             is_answered.then(|| hit.entry.known(hit.freshness))
         });
         if let Some(known) = known.flatten() {
@@ -218,7 +205,7 @@ impl<S: Store> Store for CachedStore<S> {
         }
         let cache = &self.parts.cache;
         let is_answered = cache.hit(name, now(), |hit| {
-            let is_answered = self.refresh(name, hit);
+            let is_answered = self.parts.refresh(name, hit);
             if is_answered {
                 cache.was_hit(hit.freshness);
                 see(hit.entry.peek(hit.freshness));
@@ -231,9 +218,11 @@ impl<S: Store> Store for CachedStore<S> {
     }
 
     async fn close(&self) -> Result<()> {
-        if let Some(task) = self.end() {
-            // Ended by force.
-            let _ = task.await;
+        if let Some(task) = self.end()
+            && Handle::try_current().is_ok()
+        {
+            // Ended by force, or with its runtime; one that nobody drives would not end.
+            let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
         }
         self.parts.inner.close().await
     }

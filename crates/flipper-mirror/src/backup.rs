@@ -7,22 +7,32 @@ use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flipper_core::json::Value;
 use flipper_core::{Flag, FlagName, Timestamp, Versioned};
 use sha1::{Digest, Sha1};
+
+/// Tells what is being written apart.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 const MAGIC: &str = "flipper-mirror 1";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Backup {
     path: PathBuf,
+    saving: Arc<Mutex<()>>,
 }
 
 impl Backup {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, saving: Arc::default() }
+    }
+
+    /// Waits until nobody else saves.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.saving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -31,6 +41,10 @@ impl Backup {
 
     /// Reads the state, and when it was saved; `None` if there is no file.
     pub(crate) fn read(&self) -> io::Result<Option<(Timestamp, Vec<Versioned<Flag>>)>> {
+        // Anything but a file could keep us waiting.
+        if std::fs::metadata(&self.path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+        }
         match std::fs::read_to_string(&self.path) {
             Ok(text) => {
                 parse(&text).map(Some).map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))
@@ -43,12 +57,9 @@ impl Backup {
     /// Puts a state in the place of the one before, or leaves that as it is.
     pub(crate) fn write(&self, saved: Timestamp, records: &[Arc<Versioned<Flag>>]) -> io::Result<()> {
         let name = self.path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-        let new = self.path.with_file_name(format!(".{name}.new"));
-        // One that a crash has left may have another mode.
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        // Several mirrors may save in the same place.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let new = self.path.with_file_name(format!(".{name}.{}-{number}.new", std::process::id()));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -83,8 +94,8 @@ fn parse(text: &str) -> Result<(Timestamp, Vec<Versioned<Flag>>), String> {
     }
     let mut records = Vec::with_capacity(count.min(1 << 20));
     for line in lines.lines() {
-        // Both are JSON strings in ASCII, so that the first blank behind a quote divides them.
-        let (name, text) = line.split_once("\" \"").ok_or("a line of it has no two strings")?;
+        // Both are JSON strings. Quotes in the record are escaped, and it ends with a bracket: so it is the last one.
+        let (name, text) = line.rsplit_once("\" \"").ok_or("a line of it has no two strings")?;
         let string = |json: String| {
             let value = Value::parse(&json).map_err(|error| error.message().to_owned())?;
             value.as_str().map(str::to_owned).ok_or_else(|| "a name in it is no text".to_owned())
@@ -121,7 +132,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let backup = Backup::new(directory.path().join("flags.good"));
         assert!(backup.read().unwrap().is_none());
-        let names = ["X", "\" \"", "é 😀", "a\\", "\u{2028}\u{a0}", "\" \"\" \""];
+        let names = ["X", "\" \"", "é 😀", "a\\", "\u{2028}\u{a0}", "\" \"\" \"", "Y\" "];
         for names in [&names[..], &[]] {
             let records: Vec<_> = names.iter().map(|name| record(name)).collect();
             backup.write(Timestamp::from_secs(7), &records).unwrap();

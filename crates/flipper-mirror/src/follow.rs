@@ -1,6 +1,5 @@
 //! The task that keeps the mirror: it loads, follows, and loads again.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +17,28 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How often the state is saved, if it has changed.
 const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
-type Load = Pin<Box<dyn Future<Output = Result<bool>> + Send>>;
+/// As many flags as may wait to be read one by one. Beyond, a load is quicker.
+const READS: usize = 1_024;
+
+/// Says that nobody follows the store any more, however that has come about: a runtime that shuts down drops the task.
+struct Unfollowed<S: Store>(Arc<Shared<S>>);
+
+impl<S: Store> Drop for Unfollowed<S> {
+    fn drop(&mut self) {
+        self.0.with(|image| image.set_unfollowed("the store is followed no more", now()));
+    }
+}
 
 pub(crate) async fn follow<S: Store>(shared: Arc<Shared<S>>) {
+    let _unfollowed = Unfollowed(Arc::clone(&shared));
     let mut changes = shared.inner.watch();
     let interval = if changes.is_some() { shared.reload_interval } else { shared.poll_interval };
     let mut reads = JoinSet::new();
     // A watch begins with a `Resync`. Without one, the first load is due now.
     let mut due = changes.is_none().then(Instant::now);
-    let mut loading: Option<Load> = None;
+    // In a task of its own, so that a bug of the store's ends no more than that, and changes do not wait for it.
+    let mut loading = JoinSet::new();
+    let mut loads_again = false;
     let mut wait = FIRST_WAIT;
     let mut saving: Option<JoinHandle<()>> = None;
     let mut save_due = Instant::now() + SAVE_INTERVAL;
@@ -34,31 +46,37 @@ pub(crate) async fn follow<S: Store>(shared: Arc<Shared<S>>) {
         tokio::select! {
             biased;
             change = next(&mut changes) => {
-                let Some(change) = change else {
-                    let error = Error::new(ErrorKind::Unavailable, "the store was closed").with_store("mirror");
-                    shared.with(|image| image.set_down(error, now()));
-                    return;
-                };
+                let Some(change) = change else { return };
+                // Who is always ready would leave no time to others.
+                tokio::task::coop::consume_budget().await;
                 match shared.with(|image| image.hear(change, now())) {
                     Next::Nothing => {}
-                    Next::Read(name, told) => {
+                    Next::Read(name, told) if reads.len() < READS => {
                         let shared = Arc::clone(&shared);
-                        reads.spawn(async move { shared.read(&name, told.as_ref()).await });
+                        reads.spawn(async move { shared.read(&name, told).await });
                     }
-                    Next::Load => {
-                        // What has been loaded so far may be older than what made this necessary.
-                        loading = None;
-                        due = Some(Instant::now());
-                    }
+                    // What is being loaded may be older than what made this necessary: once more, then.
+                    Next::Read(..) | Next::Load if !loading.is_empty() => loads_again = true,
+                    Next::Read(..) | Next::Load => due = Some(Instant::now()),
+                }
+            }
+            () = shared.load_wanted.notified() => {
+                if loading.is_empty() {
+                    let soon = Instant::now() + wait;
+                    due = Some(due.map_or(soon, |due| due.min(soon)));
+                } else {
+                    loads_again = true;
                 }
             }
             Some(_) = reads.join_next(), if !reads.is_empty() => {}
-            loaded = finished(&mut loading) => {
-                loading = None;
-                match loaded {
+            Some(loaded) = loading.join_next(), if !loading.is_empty() => {
+                let panicked = |_| Err(Error::new(ErrorKind::Internal, "the load has panicked").with_store("mirror"));
+                match loaded.unwrap_or_else(panicked) {
                     Ok(_) => {
                         wait = FIRST_WAIT;
-                        due = Some(Instant::now() + interval.mul_f64(0.9 + 0.2 * fastrand::f64()));
+                        let pause = interval.mul_f64(0.9 + 0.2 * fastrand::f64());
+                        let pause = if std::mem::take(&mut loads_again) { Duration::ZERO } else { pause };
+                        due = Some(Instant::now() + pause);
                     }
                     Err(error) => {
                         shared.with(|image| image.set_down(error, now()));
@@ -74,9 +92,9 @@ pub(crate) async fn follow<S: Store>(shared: Arc<Shared<S>>) {
                     saving = Some(tokio::task::spawn_blocking(move || shared.save()));
                 }
             }
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && loading.is_none() => {
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && loading.is_empty() => {
                 due = None;
-                loading = Some(Box::pin(load(Arc::clone(&shared))));
+                loading.spawn(load(Arc::clone(&shared)));
             }
         }
     }
@@ -86,14 +104,6 @@ pub(crate) async fn follow<S: Store>(shared: Arc<Shared<S>>) {
 async fn next(changes: &mut Option<BoxStream<'static, Change>>) -> Option<Change> {
     match changes {
         Some(changes) => changes.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The end of the load that is under way; never, if there is none.
-async fn finished(loading: &mut Option<Load>) -> Result<bool> {
-    match loading {
-        Some(load) => load.as_mut().await,
         None => std::future::pending().await,
     }
 }

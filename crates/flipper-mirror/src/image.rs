@@ -1,17 +1,24 @@
 //! What is known of the store, and the rules by which that changes: nothing here waits, and nobody else's code runs.
 
 mod load;
+mod read;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use flipper_core::store::{Wakers, Watchers};
 use flipper_core::{
     BoxStream, Change, Error, ErrorKind, Flag, Freshness, Snapshot, StaleCause, Timestamp, Version, Versioned,
 };
 
+pub(crate) use read::Ended;
+use read::Reading;
+
 type Name = Box<str>;
+
+/// How many writes of ours to a flag may wait to be told.
+const UNTOLD: usize = 64;
 
 /// What is known of a flag: a state, or that there is none.
 pub(crate) type Found = Option<Versioned<Flag>>;
@@ -20,11 +27,14 @@ pub(crate) type Found = Option<Versioned<Flag>>;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Next {
     Nothing,
-    /// To ask the store for this flag: what was told may be older than what is known. With the version that was told.
-    Read(Name, Option<Version>),
+    /// To ask the store for this flag: what was told may be older than what is known.
+    Read(Name, Told),
     /// To load everything.
     Load,
 }
+
+/// What a read is about: the version that somebody else's write was told with, if that is why.
+pub(crate) type Told = Option<Option<Version>>;
 
 /// How a write of ours has ended.
 #[derive(Debug)]
@@ -43,14 +53,18 @@ pub(crate) struct Image {
     pub(crate) snapshot: Snapshot,
     watchers: Watchers,
     wakers: Wakers,
+    /// What to log, once the image is unlocked: a logger is somebody else's code.
+    lines: Vec<(log::Level, String)>,
     /// What has changed since the load that is under way has begun: newer than what that will say.
     touched: Option<HashSet<Name>>,
     /// Writes of our own that are under way.
     writing: HashMap<Name, Writing>,
     /// Flags that are being read.
     reading: HashMap<Name, Reading>,
+    /// Flags that will be read in the background.
+    queued: HashSet<Name>,
     /// The states of our own writes that the store's watch has not told yet. What it tells before may be older.
-    untold: HashMap<Name, Option<Version>>,
+    untold: HashMap<Name, VecDeque<Option<Version>>>,
     /// Whether the store tells our own writes too.
     is_told: bool,
     /// How many flags have to vanish at once to be kept instead.
@@ -59,6 +73,8 @@ pub(crate) struct Image {
     down: Option<Error>,
     /// Whether the store's watch has said that it tells nothing at present: then a load is no more than that.
     is_unfollowed: bool,
+    /// Whether the load that is under way began before the store said that everything is to be loaded.
+    is_load_old: bool,
     /// Whether something has changed since it was saved.
     is_unsaved: bool,
 }
@@ -73,36 +89,35 @@ struct Writing {
     told: Vec<Option<Version>>,
 }
 
-#[derive(Debug, Default)]
-struct Reading {
-    /// How many reads are under way.
-    count: u32,
-    /// How often something has happened to the flag since the first of them began.
-    happened: u64,
-}
-
 impl Image {
     pub(crate) fn new(snapshot: Snapshot, emptied_from: usize, is_told: bool) -> Self {
         Self {
             snapshot,
             watchers: Watchers::default(),
             wakers: Wakers::default(),
+            lines: Vec::new(),
             touched: None,
             writing: HashMap::new(),
             reading: HashMap::new(),
+            queued: HashSet::new(),
             untold: HashMap::new(),
             is_told,
             emptied_from,
             is_emptied: false,
             down: None,
             is_unfollowed: false,
+            is_load_old: false,
             is_unsaved: false,
         }
     }
 
-    /// Whom to wake, once the image is unlocked.
-    pub(crate) fn take_wakers(&mut self) -> Wakers {
-        std::mem::take(&mut self.wakers)
+    /// Whom to wake and what to log, once the image is unlocked.
+    pub(crate) fn take_calls(&mut self) -> (Wakers, Vec<(log::Level, String)>) {
+        (std::mem::take(&mut self.wakers), std::mem::take(&mut self.lines))
+    }
+
+    fn log(&mut self, level: log::Level, line: String) {
+        self.lines.push((level, line));
     }
 
     pub(crate) fn subscribe(&mut self) -> BoxStream<'static, Change> {
@@ -126,13 +141,25 @@ impl Image {
             touched.insert(name.into());
         }
         if let Some(reading) = self.reading.get_mut(name) {
-            reading.happened += 1;
+            reading.touched += 1;
         }
+    }
+
+    /// Takes note that a state of a flag is taken over: what was asked before may be older.
+    fn taken(&mut self, name: &str) {
+        self.touch(name);
+        if let Some(reading) = self.reading.get_mut(name) {
+            reading.taken += 1;
+        }
+    }
+
+    fn is_known(&self, name: &str, version: Option<&Version>) -> bool {
+        self.snapshot.get(name).as_ref().map(|known| &known.version) == version
     }
 
     /// Takes over a state of a flag, and tells it if it is another one.
     fn take(&mut self, name: &str, found: Found) {
-        self.touch(name);
+        self.taken(name);
         let before = self.snapshot.get(name).map(|known| known.version.clone());
         let was_marked = self.snapshot.freshness_of(name) != self.snapshot.freshness();
         if let Some(found) = found {
@@ -151,8 +178,8 @@ impl Image {
 
     /// Takes note that a record cannot be read: its last good state stays.
     fn take_bad(&mut self, name: Name, version: Option<Version>, error: Error, now: Timestamp) {
-        self.touch(&name);
-        log::warn!(target: "flipper::mirror", "{error}; the last good state of {name:?} stays in use");
+        self.taken(&name);
+        self.log(log::Level::Warn, format!("{error}; the last good state of {name:?} stays in use"));
         let freshness = Freshness::Stale { since: now, cause: StaleCause::Corrupt };
         self.snapshot.edit(|edit| edit.mark(&name, freshness));
         self.tell(&Change::Bad { name, version, error });
@@ -160,6 +187,17 @@ impl Image {
 
     /// Takes what the store's watch tells.
     pub(crate) fn hear(&mut self, change: Change, now: Timestamp) -> Next {
+        match self.take_change(change, now) {
+            // Who reads it already will read it once more.
+            Next::Read(name, told) => {
+                let is_new = !self.reading.contains_key(&name) && self.queued.insert(name.clone());
+                if is_new { Next::Read(name, told) } else { Next::Nothing }
+            }
+            next => next,
+        }
+    }
+
+    fn take_change(&mut self, change: Change, now: Timestamp) -> Next {
         match change {
             Change::Put(found) => {
                 let name: Name = found.value.name().into();
@@ -181,6 +219,7 @@ impl Image {
             // `Resync`, and what is not known.
             _ => {
                 self.is_unfollowed = false;
+                self.is_load_old = true;
                 Next::Load
             }
         }
@@ -190,13 +229,18 @@ impl Image {
         if let Some(writing) = self.writing.get_mut(&name) {
             writing.told.push(version.clone());
         }
-        match self.untold.get(&name) {
-            Some(expected) if *expected != version => {
+        if let Some(untold) = self.untold.get_mut(&name) {
+            let Some(at) = untold.iter().position(|expected| *expected == version) else {
                 self.touch(&name);
-                return Next::Read(name, version);
+                return Next::Read(name, Some(version));
+            };
+            untold.drain(..=at);
+            if !untold.is_empty() {
+                // One of our own that is no longer the last; or somebody has written the same again.
+                self.touch(&name);
+                return Next::Read(name, None);
             }
-            Some(_) => drop(self.untold.remove(&name)),
-            None => {}
+            self.untold.remove(&name);
         }
         take(self, &name);
         if self.is_emptied { Next::Load } else { Next::Nothing }
@@ -224,12 +268,19 @@ impl Image {
             }
         };
         let version = found.as_ref().map(|found| found.version.clone());
-        if told.contains(&version) {
-            // And whatever was told after it has been taken over.
-            return Next::Nothing;
-        }
-        if self.is_told {
-            self.untold.insert(name.into(), version);
+        match told.iter().rposition(|told| *told == version) {
+            // And it was the last, and what is known.
+            Some(at) if at + 1 == told.len() && self.is_known(name, version.as_ref()) => {
+                return Next::Nothing;
+            }
+            None if self.is_told => {
+                let untold = self.untold.entry(name.into()).or_default();
+                untold.push_back(version);
+                if untold.len() > UNTOLD {
+                    untold.pop_front();
+                }
+            }
+            _ => {}
         }
         if is_alone && told.is_empty() {
             self.take(name, found);
@@ -238,58 +289,6 @@ impl Image {
         // Somebody else has written at the same time, and who was the last can only be read.
         self.touch(name);
         Next::Read(name.into(), None)
-    }
-
-    /// Returns a ticket for the end of the read.
-    pub(crate) fn begin_read(&mut self, name: &str) -> u64 {
-        let reading = self.reading.entry(name.into()).or_default();
-        reading.count += 1;
-        reading.happened
-    }
-
-    /// Takes what the store has answered; returns whether it has to be asked again, as something has happened since.
-    pub(crate) fn end_read(
-        &mut self,
-        name: &str,
-        ticket: u64,
-        told: Option<&Version>,
-        answer: Result<Found, Error>,
-        now: Timestamp,
-    ) -> bool {
-        let is_old = self.reading.get(name).is_some_and(|reading| reading.happened != ticket);
-        self.drop_read(name);
-        if is_old {
-            return true;
-        }
-        match answer {
-            Ok(found) => {
-                let version = found.as_ref().map(|found| &found.version);
-                if let Some(expected) = self.untold.get_mut(name) {
-                    if told == version {
-                        self.untold.remove(name);
-                    } else {
-                        *expected = version.cloned();
-                    }
-                }
-                self.take(name, found);
-            }
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                self.take_bad(name.into(), error.version().cloned(), error, now);
-            }
-            // The load that will come of it finds out.
-            Err(_) => {}
-        }
-        false
-    }
-
-    /// Ends a read without an answer.
-    pub(crate) fn drop_read(&mut self, name: &str) {
-        if let Some(reading) = self.reading.get_mut(name) {
-            reading.count -= 1;
-            if reading.count == 0 {
-                self.reading.remove(name);
-            }
-        }
     }
 
     /// Says that the store cannot be followed or loaded at present.
@@ -302,10 +301,16 @@ impl Image {
             self.set_stale(cause, now);
         }
         if self.down.is_none() {
-            log::warn!(target: "flipper::mirror", "the last known state stays in use: {error}");
+            self.log(log::Level::Warn, format!("the last known state stays in use: {error}"));
             self.tell(&Change::Down { error: error.clone() });
         }
         self.down = Some(error);
+    }
+
+    /// Says that nobody follows the store any more.
+    pub(crate) fn set_unfollowed(&mut self, why: &'static str, now: Timestamp) {
+        self.is_unfollowed = true;
+        self.set_down(Error::new(ErrorKind::Unavailable, why).with_store("mirror"), now);
     }
 
     fn set_stale(&mut self, cause: StaleCause, now: Timestamp) {

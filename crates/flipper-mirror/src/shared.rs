@@ -3,11 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flipper_core::{Clock, FlagName, Freshness, Snapshot, Store, SystemClock, Timestamp, Version};
-use tokio::sync::{Semaphore, watch};
+use flipper_core::{Clock, FlagName, Freshness, Snapshot, Store, SystemClock, Timestamp};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::backup::Backup;
-use crate::image::{Image, Next};
+use crate::image::{Ended, Image, Next, Told};
 
 #[derive(Debug)]
 pub(crate) struct Shared<S> {
@@ -18,6 +18,8 @@ pub(crate) struct Shared<S> {
     pub(crate) freshness: watch::Sender<Freshness>,
     /// How many reads of single flags may be under way.
     reads: Semaphore,
+    /// Set when something could not be read, and only a load can tell.
+    pub(crate) load_wanted: Notify,
     pub(crate) poll_interval: Duration,
     pub(crate) reload_interval: Duration,
     pub(crate) backup: Option<Backup>,
@@ -43,6 +45,7 @@ impl<S: Store> Shared<S> {
             snapshot,
             freshness: watch::Sender::new(Freshness::NeverLoaded),
             reads: Semaphore::new(32),
+            load_wanted: Notify::new(),
             poll_interval,
             reload_interval,
             backup,
@@ -57,27 +60,40 @@ impl<S: Store> Shared<S> {
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Image) -> T) -> T {
         let mut image = self.lock();
         let result = work(&mut image);
-        let wakers = image.take_wakers();
-        let freshness = image.snapshot.freshness();
-        // In the order of the changes, and those who wait are only marked as ready here.
-        self.freshness.send_if_modified(|known| std::mem::replace(known, freshness) != freshness);
+        let (wakers, lines) = image.take_calls();
         drop(image);
+        // Whoever comes last sends what it is then.
+        self.freshness.send_if_modified(|known| {
+            let now = self.snapshot.freshness();
+            std::mem::replace(known, now) != now
+        });
         wakers.wake();
+        for (level, line) in lines {
+            log::log!(target: "flipper::mirror", level, "{line}");
+        }
         result
     }
 
-    /// Reads a flag, and takes over what it is; again, as long as something happens to it meanwhile.
-    pub(crate) async fn read(&self, name: &str, told: Option<&Version>) {
-        let Ok(flag_name) = FlagName::new(name) else { return };
+    /// Reads a flag in the background, one of a bounded number at a time.
+    pub(crate) async fn read(&self, name: &str, told: Told) {
         // Never closed.
         let Ok(_permit) = self.reads.acquire().await else { return };
+        self.read_now(name, told).await;
+    }
+
+    /// Reads a flag, and takes over what it is; again, as long as something happens to it meanwhile.
+    async fn read_now(&self, name: &str, mut told: Told) {
+        let Ok(flag_name) = FlagName::new(name) else { return };
         loop {
-            let mut asking = Asking { shared: self, name, is_over: false };
             let ticket = self.with(|image| image.begin_read(name));
+            let mut asking = Asking { shared: self, name, is_over: false };
             let answer = self.inner.get(flag_name).await;
             asking.is_over = true;
-            if !self.with(|image| image.end_read(name, ticket, told, answer, now())) {
-                return;
+            match self.with(|image| image.end_read(name, ticket, &told, answer, now())) {
+                Ended::Done => return,
+                Ended::Again => told = None,
+                // A load finds out.
+                Ended::Failed => return self.load_wanted.notify_one(),
             }
         }
     }
@@ -98,6 +114,8 @@ impl<S: Store> Shared<S> {
     /// Saves the state, if it is another one than was saved last, and the store's.
     pub(crate) fn save(&self) {
         let Some(backup) = &self.backup else { return };
+        // One after the other, so that no older state takes the place of a newer one.
+        let _saving = backup.lock();
         let Some(records) = self.with(Image::take_unsaved) else { return };
         if let Err(error) = backup.write(now(), &records) {
             self.with(Image::was_not_saved);
@@ -109,7 +127,7 @@ impl<S: Store> Shared<S> {
     /// Does what is to be done after a write of ours.
     pub(crate) async fn settle(&self, next: Next) {
         if let Next::Read(name, told) = next {
-            self.read(&name, told.as_ref()).await;
+            self.read_now(&name, told).await;
         }
     }
 }
@@ -123,8 +141,8 @@ struct Asking<'a, S: Store> {
 
 impl<S: Store> Drop for Asking<'_, S> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.shared.with(|image| image.drop_read(self.name));
+        if !self.is_over && self.shared.with(|image| image.drop_read(self.name)) {
+            self.shared.load_wanted.notify_one();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use flipper_core::{
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::builder::MirrorStoreBuilder;
 use crate::follow::follow;
 use crate::image::Wrote;
-use crate::shared::Shared;
+use crate::shared::{Shared, now};
 
 /// Keeps all flags of any store in memory, and follows it: checks cost what a map lookup costs, and go on while the store is away.
 ///
@@ -107,7 +108,7 @@ impl<S: Store> MirrorStore<S> {
     /// data. So their last state stays in use, [stale](flipper_core::StaleCause::Emptied), until there is a flag again or this is
     /// called.
     pub fn accept_empty(&self) {
-        self.shared.with(crate::image::Image::accept_empty);
+        self.shared.with(|image| image.accept_empty(now()));
     }
 
     fn end(&self) -> Option<JoinHandle<()>> {
@@ -115,7 +116,10 @@ impl<S: Store> MirrorStore<S> {
         if let Some(task) = &task {
             task.abort();
         }
-        self.shared.with(crate::image::Image::close);
+        self.shared.with(|image| {
+            image.set_unfollowed("the mirror is closed", now());
+            image.close();
+        });
         task
     }
 
@@ -145,11 +149,8 @@ impl<S: Store> Drop for UnderWay<'_, S> {
             return;
         }
         // It may have happened, and nobody will say so.
-        let next = self.shared.with(|image| image.end_write(self.name, Wrote::Unknown));
-        if let Ok(runtime) = Handle::try_current() {
-            let shared = Arc::clone(self.shared);
-            runtime.spawn(async move { shared.settle(next).await });
-        }
+        self.shared.with(|image| image.end_write(self.name, Wrote::Unknown));
+        self.shared.load_wanted.notify_one();
     }
 }
 
@@ -214,16 +215,19 @@ impl<S: Store> Store for MirrorStore<S> {
     }
 
     async fn close(&self) -> Result<()> {
-        if let Some(task) = self.end() {
-            // Ended by force.
-            let _ = task.await;
-        }
+        // As long as it is what the store has.
         if self.shared.backup.is_some() {
             let shared = Arc::clone(&self.shared);
             match Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn_blocking(move || shared.save()).await),
                 Err(_) => shared.save(),
             }
+        }
+        if let Some(task) = self.end()
+            && Handle::try_current().is_ok()
+        {
+            // Ended by force, or with its runtime; one that nobody drives would not end.
+            let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
         }
         self.shared.inner.close().await
     }

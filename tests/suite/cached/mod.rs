@@ -1,6 +1,7 @@
 //! The cache over Redis: what it asks, what it answers while the server is away, and what others write meanwhile.
 
 mod checks;
+mod hostile;
 mod outages;
 mod storm;
 

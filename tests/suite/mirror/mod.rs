@@ -1,5 +1,6 @@
 //! The mirror over Redis: while the server is killed, held, flushed and cut off, checks go on.
 
+mod hostile;
 mod outages;
 pub(crate) mod storm;
 

@@ -66,6 +66,7 @@ async fn who_listens_hears_how_old_the_flags_are() {
     server.restart();
     assert_eq!(next().await, Some(Freshness::Live));
     drop(store);
+    assert!(matches!(next().await, Some(Freshness::Stale { .. })), "nobody follows it any more");
     assert_eq!(next().await, None);
 }
 

@@ -223,7 +223,11 @@ fn while_the_store_is_away_the_last_state_answers() {
     fail(&cache, "X", ErrorKind::PermissionDenied, 32_600);
     assert_eq!(hit(&cache, "X", 32_600), stale(1, 30_500, StaleCause::PermissionDenied));
     read(&cache, "Z", None, 33_000);
-    assert_eq!(hit(&cache, "X", 33_000), None, "it answers again, so it is asked");
+    assert_eq!(hit(&cache, "Y", 41_000), None, "it answers again, so it is asked");
+    // But this one has failed by itself, and is read again in the background.
+    assert_eq!(hit(&cache, "X", 33_000), stale(1, 30_500, StaleCause::PermissionDenied));
+    assert!(!refreshes(&cache, "X", 33_599));
+    assert!(refreshes(&cache, "X", 33_600));
     let error = Error::new(ErrorKind::Unavailable, "failed");
     let known = cache.fall_back("X", &error, 33_000).unwrap();
     assert!(matches!(known.freshness, Freshness::Stale { .. }) && known.flag.is_some());
@@ -292,4 +296,32 @@ fn a_read_is_joined_as_long_as_somebody_waits_for_it() {
     assert!(!late.ptr_eq(&after), "it began before");
     let stats = cache.counters.stats();
     assert_eq!((stats.loads, stats.joined_loads), (4, 2));
+}
+
+#[test]
+fn of_two_reads_at_once_one_of_which_is_corrupt_nobody_knows_which_is_newer() {
+    for is_corrupt_first in [true, false] {
+        let cache = cache(10);
+        read(&cache, "X", state("X", 1), 900);
+        let (first, second) = (cache.begin_read("X", 1_000), cache.begin_read("X", 1_001));
+        let corrupt = Err(Error::new(ErrorKind::Corrupt, "bad"));
+        let answers =
+            if is_corrupt_first { [corrupt, Ok(state("X", 1))] } else { [Ok(state("X", 1)), corrupt] };
+        for (ticket, answer) in [second, first].into_iter().zip(answers) {
+            cache.end_read("X", ticket, &answer, 1_002, time(1_002));
+        }
+        assert!(!matches!(hit(&cache, "X", 1_003), Some((_, Freshness::Live))), "{is_corrupt_first}");
+    }
+}
+
+#[test]
+fn a_read_from_before_a_deletion_does_not_land_after_it() {
+    let cache = cache(10);
+    let deleted = |cache: &Cache| cache.hear(&Change::Deleted { name: "X".into(), version: None }, time(0));
+    read(&cache, "X", None, 1_000);
+    cache.hear(&Change::Put(state("X", 1).unwrap()), time(0));
+    let ticket = cache.begin_read("X", 1_001);
+    deleted(&cache);
+    cache.end_read("X", ticket, &Ok(state("X", 1)), 1_002, time(1_002));
+    assert_eq!(hit(&cache, "X", 1_003), None);
 }

@@ -96,6 +96,11 @@ impl<'s> SnapshotEdit<'s> {
         Arc::make_mut(self.marks.get_or_insert_default()).insert(name.into(), freshness);
     }
 
+    /// Returns whether a flag has a [mark](Self::mark).
+    pub fn is_marked(&self, name: &str) -> bool {
+        self.marks.as_ref().is_some_and(|marks| marks.contains_key(name))
+    }
+
     fn unmark(&mut self, name: &str) {
         if let Some(marks) = &mut self.marks
             && marks.contains_key(name)

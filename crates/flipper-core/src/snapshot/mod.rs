@@ -173,6 +173,11 @@ impl Snapshot {
         self.look(|state| state.freshness_of(name))
     }
 
+    /// Returns which flags are [marked](SnapshotEdit::mark).
+    pub fn marked(&self) -> Vec<Box<str>> {
+        self.look(|state| state.marks.iter().flat_map(|marks| marks.keys().cloned()).collect())
+    }
+
     /// Shows what is known about a flag, as [`Store::peek`](crate::Store::peek) wants it.
     pub fn peek(&self, name: &str, see: &mut dyn FnMut(Peek<'_>)) {
         let see = RefCell::new(see);

@@ -31,21 +31,26 @@ impl Image {
 
     pub(crate) fn begin_load(&mut self) {
         self.touched = Some(self.writing.keys().cloned().collect());
+        self.is_load_old = false;
+        // It finds what they are about, too.
+        self.queued.clear();
     }
 
     /// Returns which flags a listing has no longer, as far as nothing has happened to them since it began: they may have
     /// been passed over. `None` if it has none at all where there have been several: then they stay.
     pub(crate) fn missing(&mut self, listed: &[Listed], now: Timestamp) -> Option<Vec<Name>> {
-        if listed.is_empty() && self.snapshot.len() >= self.emptied_from {
+        let known = self.snapshot.records();
+        let known: Vec<_> = known.iter().filter(|known| !self.is_touched(known.value.name())).collect();
+        if listed.is_empty() && known.len() >= self.emptied_from {
             self.touched = None;
             if !self.is_emptied {
                 self.is_emptied = true;
-                log::error!(
-                    target: "flipper::mirror",
+                let line = format!(
                     "the store has lost all of its {} flags at once: their last state stays in use until there is a flag \
                      again, or `accept_empty` is called",
-                    self.snapshot.len()
+                    known.len()
                 );
+                self.log(log::Level::Error, line);
             }
             self.set_stale(StaleCause::Emptied, now);
             if !self.is_unfollowed && self.down.take().is_some() {
@@ -53,14 +58,17 @@ impl Image {
             }
             return None;
         }
-        let known = self.snapshot.records();
-        if known.is_empty() {
+        let marked = self.snapshot.marked();
+        if known.is_empty() && marked.is_empty() {
             return Some(Vec::new());
         }
         let listed: HashSet<&str> = listed.iter().map(name_of).collect();
-        let missing = known.iter().map(|known| known.value.name());
-        let missing = missing.filter(|name| !listed.contains(name) && !self.is_touched(name));
-        Some(missing.map(Name::from).collect())
+        let names = known.iter().map(|known| known.value.name());
+        let names = names.chain(marked.iter().map(|name| &**name).filter(|name| !self.is_touched(name)));
+        let mut missing: Vec<Name> = names.filter(|name| !listed.contains(name)).map(Name::from).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        Some(missing)
     }
 
     fn is_touched(&self, name: &str) -> bool {
@@ -96,7 +104,9 @@ impl Image {
         }
         let mut changes = Vec::new();
         let stale = Freshness::Stale { since: now, cause: StaleCause::Corrupt };
-        let is_first = self.snapshot.freshness() == Freshness::NeverLoaded;
+        let before = self.snapshot.freshness();
+        let was_stale = matches!(before, Freshness::Stale { .. });
+        let is_current = !self.is_unfollowed && (!was_stale || !self.is_load_old);
         let is_empty = self.snapshot.is_empty();
         self.snapshot.edit(|edit| {
             if is_empty {
@@ -107,7 +117,8 @@ impl Image {
                 edit.replace_all(std::mem::take(&mut put));
             }
             for found in put {
-                if edit.put(found.clone()) {
+                let was_marked = edit.is_marked(found.value.name());
+                if edit.put(found.clone()) || was_marked {
                     changes.push(Change::Put(found));
                 }
             }
@@ -119,15 +130,19 @@ impl Image {
                 edit.mark(&name, stale);
                 changes.push(Change::Bad { name, version, error });
             }
-            if !self.is_unfollowed {
+            if is_current {
                 edit.set_freshness(Freshness::Live);
-            } else if is_first {
+            } else if !matches!(
+                before,
+                Freshness::Stale { cause: StaleCause::Unavailable | StaleCause::PermissionDenied, .. }
+            ) {
+                // What it was before is over; but nobody tells what happens from here on.
                 edit.set_freshness(Freshness::Stale { since: now, cause: StaleCause::Unavailable });
             }
         });
         self.is_emptied = false;
         self.is_unsaved = true;
-        if self.is_unfollowed {
+        if !is_current {
             for change in &changes {
                 self.tell(change);
             }
@@ -144,14 +159,21 @@ impl Image {
     }
 
     /// Has the next load take an empty store at its word.
-    pub(crate) fn accept_empty(&mut self) {
+    pub(crate) fn accept_empty(&mut self, now: Timestamp) {
         if self.is_emptied {
             self.is_emptied = false;
+            self.is_unsaved = true;
+            let is_followed = self.down.is_none() && !self.is_unfollowed;
+            let freshness = if is_followed {
+                Freshness::Live
+            } else {
+                Freshness::Stale { since: now, cause: StaleCause::Unavailable }
+            };
             let gone: Vec<Name> =
                 self.snapshot.records().iter().map(|known| known.value.name().into()).collect();
             self.snapshot.edit(|edit| {
                 edit.replace_all::<Versioned<Flag>>([]);
-                edit.set_freshness(Freshness::Live);
+                edit.set_freshness(freshness);
             });
             for name in gone {
                 self.tell(&Change::Deleted { name, version: None });

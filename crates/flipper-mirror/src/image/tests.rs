@@ -2,6 +2,7 @@
 
 use flipper_core::{FlagName, Listed};
 
+use super::read::Ended;
 use super::*;
 
 fn found(number: i64) -> Versioned<Flag> {
@@ -40,10 +41,11 @@ fn what_is_told_late_does_not_undo_a_write() {
     assert_eq!(write(&mut image, 2, &[]), Next::Nothing);
     assert_eq!(number(&image), Some(2));
     // Older, or newer by somebody else: only the store knows.
-    assert_eq!(told(&mut image, 1), Next::Read("X".into(), Some(found(1).version)));
+    assert_eq!(told(&mut image, 1), Next::Read("X".into(), Some(Some(found(1).version))));
     assert_eq!(number(&image), Some(2));
     let ticket = image.begin_read("X");
-    assert!(!image.end_read("X", ticket, Some(&found(1).version), Ok(Some(found(2))), now()));
+    let news = Some(Some(found(1).version));
+    assert_eq!(image.end_read("X", ticket, &news, Ok(Some(found(2))), now()), Ended::Done);
     // Our own; from here on, everything is newer.
     assert_eq!(told(&mut image, 2), Next::Nothing);
     assert_eq!(told(&mut image, 3), Next::Nothing);
@@ -53,7 +55,10 @@ fn what_is_told_late_does_not_undo_a_write() {
 #[test]
 fn what_was_told_after_our_own_write_stays() {
     let mut image = image();
-    assert_eq!(write(&mut image, 2, &[2, 3]), Next::Nothing);
+    assert_eq!(write(&mut image, 2, &[3, 2]), Next::Nothing);
+    assert_eq!(number(&image), Some(2));
+    // It may be that what was told first was the same by somebody else, and that ours is still to come.
+    assert_eq!(write(&mut image, 2, &[2, 3]), Next::Read("X".into(), None));
     assert_eq!((number(&image), told(&mut image, 4)), (Some(3), Next::Nothing));
     // Told something else meanwhile, which may be older or newer.
     assert_eq!(write(&mut image, 6, &[5]), Next::Read("X".into(), None));
@@ -75,10 +80,14 @@ fn a_read_during_which_something_happens_is_repeated() {
     let mut image = image();
     let ticket = image.begin_read("X");
     told(&mut image, 2);
-    assert!(image.end_read("X", ticket, None, Ok(Some(found(1))), now()));
-    assert_eq!(number(&image), Some(2));
+    assert_eq!(image.end_read("X", ticket, &None, Ok(Some(found(1))), now()), Ended::Again);
+    assert_eq!(number(&image), Some(2), "it may be older than what was told");
     let ticket = image.begin_read("X");
-    assert!(!image.end_read("X", ticket, None, Ok(None), now()));
+    assert_eq!(image.hear(Change::Touched { name: "X".into() }, now()), Next::Nothing, "it is being read");
+    assert_eq!(image.end_read("X", ticket, &None, Ok(Some(found(3))), now()), Ended::Again);
+    assert_eq!(number(&image), Some(3), "it is newer than what was known, and there may be a newer one");
+    let ticket = image.begin_read("X");
+    assert_eq!(image.end_read("X", ticket, &None, Ok(None), now()), Ended::Done);
     assert_eq!(number(&image), None);
     assert!(image.reading.is_empty());
 }
@@ -137,4 +146,46 @@ fn what_is_loaded_while_nothing_is_told_is_not_live() {
     );
     load(&mut image);
     assert_eq!(image.snapshot.freshness(), Freshness::Live);
+}
+
+#[test]
+fn of_several_writes_each_is_told() {
+    let mut image = image();
+    let gone = |image: &mut Image| image.hear(Change::Deleted { name: "X".into(), version: None }, now());
+    let delete = |image: &mut Image| {
+        image.begin_write("X");
+        image.end_write("X", Wrote::State(None))
+    };
+    told(&mut image, 1);
+    assert_eq!(delete(&mut image), Next::Nothing);
+    assert_eq!(write(&mut image, 1, &[]), Next::Nothing);
+    assert_eq!(delete(&mut image), Next::Nothing);
+    // Told late, one after the other: only the last is what is there.
+    assert_eq!(gone(&mut image), Next::Read("X".into(), None));
+    assert_eq!(number(&image), None);
+    let ticket = image.begin_read("X");
+    assert_eq!(image.end_read("X", ticket, &None, Ok(None), now()), Ended::Done);
+    assert_eq!(told(&mut image, 1), Next::Read("X".into(), None));
+    assert_eq!(number(&image), None, "our own deletion has returned");
+    let ticket = image.begin_read("X");
+    assert_eq!(image.end_read("X", ticket, &None, Ok(None), now()), Ended::Done);
+    assert_eq!(gone(&mut image), Next::Nothing);
+    assert_eq!(told(&mut image, 2), Next::Nothing);
+    assert_eq!(number(&image), Some(2));
+    assert!(image.untold.is_empty() && image.queued.is_empty() && image.reading.is_empty());
+}
+
+#[test]
+fn what_fails_to_be_read_is_left_to_a_load() {
+    let mut image = image();
+    assert_eq!(image.hear(Change::Touched { name: "X".into() }, now()), Next::Read("X".into(), None));
+    assert_eq!(
+        image.hear(Change::Touched { name: "X".into() }, now()),
+        Next::Nothing,
+        "it is going to be read"
+    );
+    let ticket = image.begin_read("X");
+    let error = Error::new(ErrorKind::Unavailable, "away");
+    assert_eq!(image.end_read("X", ticket, &None, Err(error), now()), Ended::Failed);
+    assert!(image.drop_read("X"));
 }

@@ -1,0 +1,94 @@
+//! Reads of single flags, and what they do to the image.
+
+use flipper_core::{Error, ErrorKind, Result, Timestamp};
+
+use super::{Found, Image, Name, Told};
+
+/// Reads of a flag that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    count: u32,
+    /// How often something has happened to the flag since the first of them began: there may be a newer state.
+    pub(super) touched: u64,
+    /// How often a state was taken over since then, which may be newer than what is read.
+    pub(super) taken: u64,
+}
+
+/// What had happened to a flag when a read began.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ticket {
+    touched: u64,
+    taken: u64,
+}
+
+/// How a read has ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Ended {
+    /// What is known is what is there.
+    Done,
+    /// Something has happened meanwhile: there may be a newer state.
+    Again,
+    /// The store could not be asked.
+    Failed,
+}
+
+impl Image {
+    pub(crate) fn begin_read(&mut self, name: &str) -> Ticket {
+        self.queued.remove(name);
+        let reading = self.reading.entry(name.into()).or_default();
+        reading.count += 1;
+        Ticket { touched: reading.touched, taken: reading.taken }
+    }
+
+    /// Takes what the store has answered, unless it may be older than what is known.
+    pub(crate) fn end_read(
+        &mut self,
+        name: &str,
+        ticket: Ticket,
+        told: &Told,
+        answer: Result<Found, Error>,
+        now: Timestamp,
+    ) -> Ended {
+        let since = self
+            .reading
+            .get(name)
+            .map_or(ticket, |reading| Ticket { touched: reading.touched, taken: reading.taken });
+        self.drop_read(name);
+        if since.taken != ticket.taken {
+            return Ended::Again;
+        }
+        match answer {
+            Ok(found) => {
+                self.expect(name, told, &found);
+                self.take(name, found);
+            }
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.take_bad(Name::from(name), error.version().cloned(), error, now);
+            }
+            Err(_) => return Ended::Failed,
+        }
+        if since == ticket { Ended::Done } else { Ended::Again }
+    }
+
+    /// Takes note of what has yet to be told, now that this was read.
+    fn expect(&mut self, name: &str, told: &Told, found: &Found) {
+        let Some(untold) = self.untold.get_mut(name) else { return };
+        let version = found.as_ref().map(|found| found.version.clone());
+        if told.as_ref() == Some(&version) {
+            self.untold.remove(name);
+        } else if told.is_some() || untold.back() != Some(&version) {
+            *untold = [version].into();
+        }
+    }
+
+    /// Ends a read without an answer; returns whether nobody else reads the flag.
+    pub(crate) fn drop_read(&mut self, name: &str) -> bool {
+        let Some(reading) = self.reading.get_mut(name) else { return true };
+        reading.count -= 1;
+        if reading.count > 0 {
+            return false;
+        }
+        self.reading.remove(name);
+        true
+    }
+}
