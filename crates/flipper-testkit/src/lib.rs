@@ -5,7 +5,7 @@
 //! * [`With`] keeps a directory or a proxy for as long as a store.
 //! * [`ManualClock`] and [`FixedRandom`] make evaluations repeatable.
 //! * [`EventRecorder`] keeps events, to compare them with those that are expected.
-//! * With the feature `servers`: `RedisServer` runs a real server for a test, and `Proxy` disturbs what passes to and from it.
+//! * With the feature `servers`: `RedisServer` and `ConsulServer` run real servers for a test, and `Proxy` disturbs what passes to and from it.
 //!
 //! A store proves itself in one line; `absent` counts the behaviours for which the subject lacks a hook:
 //!
@@ -20,6 +20,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is made for tests")]
 
 pub mod conformance;
+#[cfg(feature = "servers")]
+mod consul_server;
 mod events;
 mod fault;
 #[cfg(feature = "servers")]
@@ -34,6 +36,8 @@ mod stream;
 mod subject;
 mod with;
 
+#[cfg(feature = "servers")]
+pub use consul_server::ConsulServer;
 pub use events::{EventRecorder, RecordedEvent};
 pub use fault::{Fault, FaultStore, Operation};
 #[cfg(feature = "servers")]

@@ -31,7 +31,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program that is on the PATH.
+    /// Starts a program that is on the PATH, or where `scripts/test` puts servers.
     ///
     /// # Panics
     ///
@@ -42,14 +42,20 @@ impl Process {
         directory: &Path,
         how_to_get: &str,
     ) -> Self {
-        let is_there = std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
-        assert!(is_there, "{program} is not on PATH: {how_to_get}, or run `scripts/test`, which does it");
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers");
+        let unpacked = unpacked.join(program).join("usr/bin");
+        let mut folders: Vec<_> = std::env::split_paths(&folders).collect();
+        folders.push(unpacked);
+        let found = folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file());
+        let path = found.unwrap_or_else(|| {
+            panic!("{program} is not on PATH: {how_to_get}, or run `scripts/test`, which does it")
+        });
         let log = directory.join(format!("{program}.log"));
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "keeper"])
             .args([&log, directory])
-            .arg(program)
+            .arg(path)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

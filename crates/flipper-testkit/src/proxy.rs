@@ -124,8 +124,8 @@ async fn connect(
     let (from_server, to_server) = server.into_split();
     tokio::select! {
         // Whichever ends first ends both: half a connection is of no use to anybody here.
-        () = pass(from_client, to_server, weather.clone(), Weather::LoseRequests) => {}
-        () = pass(from_server, to_client, weather, Weather::LoseAnswers) => {}
+        () = pass(from_client, to_server, weather.clone(), Weather::LoseRequests, cut.clone()) => {}
+        () = pass(from_server, to_client, weather, Weather::LoseAnswers, cut.clone()) => {}
         _ = cut.changed() => {}
     }
 }
@@ -136,6 +136,7 @@ async fn pass(
     mut to: impl AsyncWrite + Unpin,
     mut weather: watch::Receiver<Weather>,
     lost: Weather,
+    cut: watch::Receiver<u64>,
 ) {
     let mut buffer = vec![0; 64 << 10];
     let mut has_lost = false;
@@ -150,6 +151,10 @@ async fn pass(
         }
         // Once something is lost, nothing gets through any more: a wire does not leave out what is in the middle.
         has_lost |= *weather.borrow() == lost;
+        // Not a byte after the cut, also if this has been at it for a while.
+        if cut.has_changed().unwrap_or(true) {
+            return;
+        }
         if !has_lost && to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
