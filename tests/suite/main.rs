@@ -3,6 +3,7 @@
 
 mod cached;
 mod client;
+mod consul;
 mod fake;
 mod file;
 mod fuzz;

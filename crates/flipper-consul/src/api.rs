@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flipper_core::{Error, ErrorKind, Result};
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 
 use crate::builder::Consistency;
@@ -87,7 +87,7 @@ impl Api {
         match (status, index) {
             (StatusCode::OK, Some(index)) => Ok(Tree { index, body }),
             (StatusCode::NOT_FOUND, Some(index)) => {
-                self.check_rights(prefix, &headers).await?;
+                self.check_rights(prefix).await?;
                 Ok(Tree { index, body: b"[]".to_vec() })
             }
             (StatusCode::OK, None) => Err(no_consul(Asked::Read)),
@@ -95,25 +95,21 @@ impl Api {
         }
     }
 
-    /// Finds out whether there is nothing, or nothing that we may see: both look the same.
-    async fn check_rights(&self, prefix: &str, headers: &HeaderMap) -> Result<()> {
-        let is_filtered =
-            headers.get("x-consul-results-filtered-by-acls") == Some(&HeaderValue::from_static("true"));
-        let refused =
-            || error(ErrorKind::PermissionDenied, format!("the token may not read below `{prefix}`"));
-        if is_filtered {
-            return Err(refused());
+    /// Finds out whether there is nothing, or nothing that we may see: in listings and transactions both look the same, but
+    /// not in a read of one key, for which the prefix itself is taken.
+    pub(crate) async fn check_rights(&self, prefix: &str) -> Result<()> {
+        let path: Vec<&str> = ["kv"].into_iter().chain(prefix.split('/')).collect();
+        let request = self.request(Method::GET, self.url(&path, &[]), self.timeout);
+        let (status, _, body) = self.send(request, Asked::Read).await?;
+        match status {
+            // A folder of Consul's user interface.
+            StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
+            StatusCode::FORBIDDEN => {
+                let message = format!("the token may not read below `{prefix}`");
+                Err(error(ErrorKind::PermissionDenied, message))
+            }
+            _ => Err(of_status(status, &String::from_utf8_lossy(&body), Asked::Read)),
         }
-        let asked =
-            self.transact(vec![Kv { verb: "get", key: prefix, ..Kv::default() }], Asked::Read, |answer| {
-                match answer.outcome() {
-                    Err(refusals) => {
-                        refusals.iter().any(|refusal| refusal.what.contains("Permission denied"))
-                    }
-                    Ok(_) => false,
-                }
-            });
-        if asked.await? { Err(refused()) } else { Ok(()) }
     }
 
     /// Carries out some operations, all or none.

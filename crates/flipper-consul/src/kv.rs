@@ -96,7 +96,11 @@ impl Store for Kv {
             Err(refusals) if refusals[0].what.contains("doesn't exist") => Ok(None),
             Err(refusals) => Err(refused(&refusals[0].what, Asked::Read)),
         });
-        read.await.and_then(|read| read)
+        let found = read.await.and_then(|read| read)?;
+        if found.is_none() {
+            self.shared.api.check_rights(&self.shared.prefix).await?;
+        }
+        Ok(found)
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {

@@ -71,27 +71,38 @@ impl ConsulServer {
     fn new(own: Ports, all: &[Ports], count: usize, settings: &[&str]) -> Self {
         let directory = directory();
         let Ports { http, server, gossip } = own;
-        let ports = format!(
-            "ports {{ http = {http}, server = {server}, serf_lan = {gossip}, serf_wan = -1, dns = -1, grpc = -1 }}"
-        );
         let join: Vec<_> = all.iter().map(|ports| format!("\"127.0.0.1:{}\"", ports.gossip)).collect();
-        let own = [
-            format!("data_dir = \"{}\"", directory.join("data").display()),
-            format!("server = true, bootstrap_expect = {count}, node_name = \"server-{http}\""),
-            "bind_addr = \"127.0.0.1\", client_addr = \"127.0.0.1\", disable_update_check = true".to_owned(),
-            // As quick as it gets, since machines for tests are not far away from each other.
-            "performance { raft_multiplier = 1 }, log_level = \"debug\"".to_owned(),
-            // Tests ask as fast as they can.
-            "limits { http_max_conns_per_client = 2000 }".to_owned(),
-            format!("retry_join = [{}], retry_interval = \"300ms\"", join.join(", ")),
-            ports,
-        ];
-        let mut arguments = vec!["agent".to_owned()];
-        let settings = own.into_iter().chain(settings.iter().map(ToString::to_string));
-        arguments.extend(
-            settings
-                .flat_map(|setting| ["-hcl".to_owned(), setting.replace("}, ", "}\n").replace(", ", "\n")]),
+        let own = format!(
+            r#"
+            data_dir = "{data}"
+            server = true
+            bootstrap_expect = {count}
+            node_name = "server-{http}"
+            bind_addr = "127.0.0.1"
+            client_addr = "127.0.0.1"
+            disable_update_check = true
+            log_level = "debug"
+            # As quick as it gets, since machines for tests are not far away from each other.
+            performance {{ raft_multiplier = 1 }}
+            # Tests ask as fast as they can.
+            limits {{ http_max_conns_per_client = 2000 }}
+            retry_join = [{join}]
+            retry_interval = "300ms"
+            ports {{
+                http = {http}
+                server = {server}
+                serf_lan = {gossip}
+                serf_wan = -1
+                dns = -1
+                grpc = -1
+            }}
+            "#,
+            data = directory.join("data").display(),
+            join = join.join(", "),
         );
+        let mut arguments = vec!["agent".to_owned()];
+        let settings = [&*own].into_iter().chain(settings.iter().copied());
+        arguments.extend(settings.flat_map(|setting| ["-hcl".to_owned(), setting.to_owned()]));
         Self { directory, arguments, ports: Ports { http, server, gossip }, process: None }
     }
 

@@ -15,6 +15,8 @@ const SCHEMES: &[Scheme] = &[
     Scheme { name: "redis", feature: "redis", is_built_in: cfg!(feature = "redis") },
     Scheme { name: "rediss", feature: "redis", is_built_in: cfg!(feature = "redis") },
     Scheme { name: "unix", feature: "redis", is_built_in: cfg!(feature = "redis") },
+    Scheme { name: "consul", feature: "consul", is_built_in: cfg!(feature = "consul") },
+    Scheme { name: "consul+https", feature: "consul", is_built_in: cfg!(feature = "consul") },
 ];
 
 /// Opens the store at an address, and returns a client of it.
@@ -24,6 +26,8 @@ const SCHEMES: &[Scheme] = &[
 ///   time blocks for a moment. The first write makes the file.
 /// * `redis://user:password@host:port/database` is Redis, which has to be there; `rediss://…` is the same with encryption
 ///   (feature `tls-rustls`), and `unix:///path?db=0&user=me&pass=secret` by a socket.
+/// * `consul://:token@host:8500/base/key` is Consul, where token and base key (`features`) can be left out, and `consul+https://…` the
+///   same with encryption. It waits until all flags are in memory.
 ///
 /// # Errors
 ///
@@ -67,6 +71,11 @@ pub async fn open(address: &str) -> Result<FeatureFlagClient> {
         "redis" | "rediss" | "unix" => {
             Ok(FeatureFlagClient::new(flipper_redis::RedisStore::connect(address).await?))
         }
+        #[cfg(feature = "consul")]
+        "consul" | "consul+https" => {
+            let transport = if name == "consul" { "http" } else { "https" };
+            Ok(FeatureFlagClient::new(consul(transport, rest)?.connect().await?))
+        }
         _ => {
             let _ = rest;
             Err(Error::new(ErrorKind::Internal, "a scheme without a store").with_operation("open"))
@@ -102,6 +111,31 @@ fn path_of(rest: &str) -> Result<std::path::PathBuf> {
     }
 }
 
+/// The settings of an address of Consul.
+#[cfg(feature = "consul")]
+fn consul(transport: &str, rest: &str) -> Result<flipper_consul::ConsulStoreBuilder> {
+    let wrong = |what: &str| Err(invalid(format!("{what}: write `consul://:token@host:8500/base/key`")));
+    let Some(rest) = rest.strip_prefix("//").filter(|rest| !rest.contains(['?', '#'])) else {
+        return wrong("`consul:` needs a host, and has no parameters");
+    };
+    let (authority, base_key) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    // A token takes the place of a password, without a user; with one, they are for a proxy before the agent.
+    let token = user.strip_prefix(':');
+    let address = match token {
+        Some(_) => format!("{transport}://{host}"),
+        None => format!("{transport}://{authority}"),
+    };
+    let mut builder = flipper_consul::ConsulStore::builder(&address);
+    if let Some(token) = token {
+        builder = builder.token(token);
+    }
+    if !base_key.is_empty() {
+        builder = builder.base_key(base_key);
+    }
+    Ok(builder)
+}
+
 fn known() -> String {
     let names: Vec<_> = SCHEMES.iter().map(|scheme| format!("`{}:`", scheme.name)).collect();
     names.join(", ")
@@ -127,6 +161,12 @@ mod tests {
             "s3://user:hunter2@host",
             #[cfg(feature = "redis")]
             "redis://user:hunter2@host/x",
+            #[cfg(feature = "consul")]
+            "consul://:hunter2@",
+            #[cfg(feature = "consul")]
+            "consul://:hunter2@host:x",
+            #[cfg(feature = "consul")]
+            "consul://host/?hunter2",
             "memory:hunter2",
             ":hunter2",
             "file:hunter2",

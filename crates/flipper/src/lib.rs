@@ -23,16 +23,19 @@
 //! | `memory` (default) | `MemoryStore`: for tests and development | `memory:` |
 //! | `file` | `FileStore`: one JSON file, durable and followed | `file:///path` |
 //! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
+//! | `consul` | `ConsulStore`: Consul, watched into memory, shared with flipper-client | `consul://host:8500` |
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
 //! were checked last.
-//! `tls-rustls` adds encryption: `rediss://host`.
+//! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`.
 
 mod address;
 
 pub use address::open;
 #[cfg(feature = "cached")]
 pub use flipper_cached::{CacheStats, CachedStore, CachedStoreBuilder};
+#[cfg(feature = "consul")]
+pub use flipper_consul::{Consistency, ConsulStore, ConsulStoreBuilder};
 pub use flipper_core::*;
 #[cfg(feature = "file")]
 pub use flipper_file::{FileStore, FileStoreBuilder};

@@ -25,7 +25,7 @@ pub(crate) fn state(of: &str, number: i64) -> Flag {
 }
 
 /// Reads until it is over; returns how often.
-fn read(local: &LocalClient, last: &AtomicI64, is_over: &AtomicBool) -> u64 {
+pub(crate) fn read(local: &LocalClient, last: &AtomicI64, is_over: &AtomicBool) -> u64 {
     let mut reads = 0;
     while !is_over.load(Ordering::Relaxed) {
         for number in 0..FLAGS {

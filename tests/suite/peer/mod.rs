@@ -4,6 +4,7 @@
 //! another run.
 
 mod generate;
+mod process;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ use flipper_core::{
     Bucketer, Condition, Evaluator, Flag, FlagName, Percentage, Reason, Semantics, Timestamp,
 };
 use serde_json::{Value as Json, json};
+
+pub(crate) use process::Python;
 
 /// One question.
 struct Case {

@@ -6,7 +6,7 @@ mod faults;
 mod follow;
 mod hostile;
 mod listing;
-mod places;
+pub(crate) mod places;
 mod polling;
 mod python;
 mod replicas;

@@ -73,7 +73,7 @@ async fn the_connection_of_a_caller_is_used() {
 }
 
 /// A certificate for this machine and the authority that has signed it, by openssl.
-fn certificates(directory: &std::path::Path) {
+pub(crate) fn certificates(directory: &std::path::Path) {
     let script = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem \
          && openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem \
          && printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' >names \

@@ -1,7 +1,5 @@
 //! Python's flipper-client on the same keys, in both directions and at the same time.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use flipper_core::{Bucketer, Condition, FeatureFlagClient, Flag, Percentage, Store, Timestamp, ctx};
@@ -11,52 +9,13 @@ use serde_json::{Value as Json, json};
 
 use super::editors::{CLIENTS, EDITS, edit, kept};
 use super::{Cli, names};
-use crate::{peer, vectors};
+use crate::peer::Python;
+use crate::vectors;
 
 const RELEASES: [&str; 2] = ["1.2.3", "1.3.2"];
 
-/// A process that uses flipper-client.
-struct Python {
-    process: Child,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Python {
-    fn start(release: &str, server: &RedisServer, base_key: &str) -> Self {
-        let mut process = Command::new(peer::python(release))
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peer/redis_flags.py"))
-            .args([&server.address().port().to_string(), base_key])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let answers = BufReader::new(process.stdout.take().unwrap());
-        Self { process, answers }
-    }
-
-    fn tell(&mut self, words: &Json) {
-        writeln!(self.process.stdin.as_mut().unwrap(), "{words}").unwrap();
-    }
-
-    fn answer(&mut self) -> Json {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        let answer: Json = serde_json::from_str(&line).expect("an answer");
-        assert!(answer.get("error").is_none(), "{answer}");
-        answer["value"].clone()
-    }
-
-    fn ask(&mut self, words: &Json) -> Json {
-        self.tell(words);
-        self.answer()
-    }
-}
-
-impl Drop for Python {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn python(release: &str, server: &RedisServer, base_key: &str) -> Python {
+    Python::start(release, "redis", server.address().port(), base_key)
 }
 
 async fn client(server: &RedisServer, base_key: &str) -> FeatureFlagClient {
@@ -68,7 +27,7 @@ async fn client(server: &RedisServer, base_key: &str) -> FeatureFlagClient {
 async fn what_python_writes_is_read() {
     for release in RELEASES {
         let (server, base_key) = (super::server(), super::base_key());
-        let mut python = Python::start(release, server, &base_key);
+        let mut python = python(release, server, &base_key);
         let client = client(server, &base_key).await;
         let name = "drapeau é☃😀 / %2F?";
         python.ask(&json!(["create", name, false, {"ñ": [1, 2.5, null]}]));
@@ -105,7 +64,7 @@ async fn what_python_writes_is_read() {
 async fn what_we_write_python_reads_and_edits() {
     for release in RELEASES {
         let (server, base_key) = (super::server(), super::base_key());
-        let mut python = Python::start(release, server, &base_key);
+        let mut python = python(release, server, &base_key);
         let client = client(server, &base_key).await;
         let flag = client.create("Ünïcode/x").await.unwrap();
         flag.enable().await.unwrap();
@@ -166,8 +125,8 @@ async fn all_edits_of_32_clients_are_there_while_python_writes_in_between() {
     let server = RedisServer::start(&[]);
     let client = client(&server, "features").await;
     client.create("X").await.unwrap();
-    let mut careful = Python::start("1.3.2", &server, "features");
-    let mut careless = Python::start("1.2.3", &server, "features");
+    let mut careful = python("1.3.2", &server, "features");
+    let mut careless = python("1.2.3", &server, "features");
     careful.tell(&json!(["edit_carefully", "X", EDITS_OF_PYTHON]));
     careless.tell(&json!(["toggle", 300]));
     edit(&server.url(), "X").await;

@@ -1,10 +1,11 @@
-"""Uses the installed flipper-client on flags in Redis, as it is told.
+"""Uses the installed flipper-client on flags in a store, as it is told.
 
-    python redis_flags.py PORT BASE_KEY
+    python flags.py redis|consul PORT BASE_KEY
 
 Each line of standard input is a JSON list, a verb of the client and its arguments; each line of standard output is what came
 of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
 
+    await_enabled, NAME, ON waits until a check says so, for stores that follow changes in the background
     stored                  what `list` and `get_meta` say of all flags
     edit, NAME, N           N edits of the client data of a flag, as flipper-client makes them
     edit_carefully, NAME, N the same, but each write fails, and is made again, if somebody has written since the read
@@ -13,11 +14,10 @@ of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
 
 import json
 import sys
+import time
 
-import redis
 from flipper import Condition, FeatureFlagClient
 from flipper.bucketing import ConsistentHashPercentageBucketer, LinearRampPercentage, Percentage, PercentageBucketer
-from flipper.contrib.redis import RedisFeatureFlagStore
 
 
 class Careful:
@@ -36,14 +36,31 @@ class Careful:
         self.pipeline.execute()
 
 
-port, base_key = int(sys.argv[1]), sys.argv[2]
-connection = redis.Redis("127.0.0.1", port)
-client = FeatureFlagClient(RedisFeatureFlagStore(connection, base_key=base_key))
+kind, port, base_key = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+if kind == "redis":
+    import redis
+    from flipper.contrib.redis import RedisFeatureFlagStore
+
+    connection = redis.Redis("127.0.0.1", port)
+    store = RedisFeatureFlagStore(connection, base_key=base_key)
+else:
+    import consul
+    from flipper.contrib.consul import ConsulFeatureFlagStore
+
+    store = ConsulFeatureFlagStore(consul.Consul("127.0.0.1", port), base_key=base_key)
+client = FeatureFlagClient(store)
 
 
 def bucketer(kind, percentage, keys=()):
     share = LinearRampPercentage(*percentage) if isinstance(percentage, list) else Percentage(percentage)
     return PercentageBucketer(percentage=share) if kind == "percentage" else ConsistentHashPercentageBucketer(percentage=share, key_whitelist=keys)
+
+
+def await_enabled(name, is_on):
+    deadline = time.time() + 20
+    while client.is_enabled(name) != is_on:
+        assert time.time() < deadline, "not within 20 s"
+        time.sleep(0.01)
 
 
 def edit(name, count):
@@ -83,6 +100,7 @@ VERBS = {
     "disable": client.disable,
     "destroy": client.destroy,
     "exists": client.exists,
+    "await_enabled": await_enabled,
     "is_enabled": lambda name, keywords: client.is_enabled(name, **keywords),
     "add_condition": lambda name, keywords: client.add_condition(name, Condition(**keywords)),
     "set_bucketer": lambda name, *of: client.set_bucketer(name, bucketer(*of)),
