@@ -8,11 +8,9 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use flipper_bench::{Bars, median, percentile, rounds};
+use flipper_bench::{Bars, median, percentile, record, rounds};
 use flipper_consul::ConsulStore;
-use flipper_core::{
-    BoxStream, Change, Context, FeatureFlagClient, Flag, FlagName, LocalClient, Store, Timestamp,
-};
+use flipper_core::{BoxStream, Change, Context, FeatureFlagClient, Flag, LocalClient, Store};
 use flipper_testkit::ConsulServer;
 use futures_lite::StreamExt;
 use reqwest::Client;
@@ -33,15 +31,6 @@ fn main() -> ExitCode {
 struct Bench {
     server: ConsulServer,
     http: Client,
-}
-
-/// A flag with a rule, some 400 bytes.
-fn record(name: &str, is_on: bool) -> Flag {
-    let mut flag = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(1_700_000_000));
-    flag.set_enabled(is_on).unwrap();
-    let condition = flipper_core::Condition::builder().eq("is_admin", true).build().unwrap();
-    flag.add_condition(&condition).unwrap();
-    flag
 }
 
 /// What a blocking query brings.

@@ -9,10 +9,9 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use flipper_bench::{Bars, Race, Shuffled, median, percentile, rounds};
+use flipper_bench::{Bars, Race, Shuffled, median, percentile, record, rounds};
 use flipper_core::{
     Context, FeatureFlagClient, Flag, FlagName, Freshness, Listed, LocalClient, Page, Snapshot, Store,
-    Timestamp,
 };
 use flipper_memory::MemoryStore;
 use flipper_mirror::MirrorStore;
@@ -29,15 +28,6 @@ fn main() -> ExitCode {
     runtime.block_on(load(&server, 100_000, &mut bars));
     runtime.block_on(seen(&server, &mut bars));
     bars.finish()
-}
-
-/// A flag with a rule, some 400 bytes.
-fn record(name: &str, is_on: bool) -> Flag {
-    let mut flag = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(1_700_000_000));
-    flag.set_enabled(is_on).unwrap();
-    let condition = flipper_core::Condition::builder().eq("is_admin", true).build().unwrap();
-    flag.add_condition(&condition).unwrap();
-    flag
 }
 
 async fn filled<S: Store>(store: S, names: &[Box<str>]) -> LocalClient {

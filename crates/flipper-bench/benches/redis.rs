@@ -7,8 +7,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use flipper_bench::{Bars, Race};
-use flipper_core::{BoxStream, Change, Flag, FlagName, Listed, Page, Store, Timestamp};
+use flipper_bench::{Bars, Race, record};
+use flipper_core::{BoxStream, Change, Flag, FlagName, Listed, Page, Store};
 use flipper_redis::redis::aio::MultiplexedConnection;
 use flipper_redis::{RedisStore, redis};
 use flipper_testkit::RedisServer;
@@ -29,15 +29,6 @@ fn main() -> ExitCode {
 struct Bench {
     server: RedisServer,
     runtime: Runtime,
-}
-
-/// A flag with a rule, some 400 bytes.
-fn record(name: &str, is_on: bool) -> Flag {
-    let mut flag = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(1_700_000_000));
-    flag.set_enabled(is_on).unwrap();
-    let condition = flipper_core::Condition::builder().eq("is_admin", true).build().unwrap();
-    flag.add_condition(&condition).unwrap();
-    flag
 }
 
 fn parse(key: &[u8], bytes: &[u8]) -> Flag {

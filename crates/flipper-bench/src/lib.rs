@@ -8,9 +8,11 @@
 
 mod names;
 mod rate;
+mod record;
 
 pub use names::{Shuffled, names};
 pub use rate::{median, percentile, rate};
+pub use record::record;
 
 use std::hint::black_box;
 use std::process::ExitCode;

@@ -66,6 +66,8 @@ impl Cli {
         let mut url = Url::parse(&self.url).unwrap();
         url.path_segments_mut().unwrap().extend(["v1"]).extend(path);
         url.query_pairs_mut().extend_pairs(query);
+        // The client wants one to be chosen before it is made, also for what is not encrypted.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
         let answer =
             client.request(method, url).header("x-consul-token", &self.token).body(body).send().await?;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Instant;
 
-use flipper_core::{Expect, FeatureFlagClient, Freshness, Listed, Page, Store};
-use flipper_testkit::{ConsulServer, Proxy, Weather, collect};
+use flipper_core::{Expect, FeatureFlagClient, Store};
+use flipper_testkit::{ConsulServer, Proxy, Weather};
 
 use super::rights::{WRITE, bootstrap, token};
 use super::*;
-use crate::mirror::storm::{FLAGS, name, read, state};
+use crate::mirror::storm::{FLAGS, ends_with, name, read, state};
 
 const SECRET: &str = "abcdefab-1234-5678-9012-abcdefabcdef";
 
@@ -92,18 +92,6 @@ async fn checks_go_on_and_end_with_the_truth() {
     let truth = ConsulStore::builder(&server.url()).token(SECRET).connect().await.unwrap();
     let number = last.fetch_add(1, Ordering::SeqCst) + 1;
     truth.put(&state("F0", number), Expect::Any).await.unwrap();
-    until("live", Duration::from_secs(5), || local.freshness() == Freshness::Live).await;
-    let mut stored = Vec::new();
-    for item in collect(truth.list(Page::ALL)).await {
-        let Listed::Flag(found) = item.unwrap() else { panic!("a bad record") };
-        stored.push(found);
-    }
-    stored.sort_unstable_by(|one, other| one.value.name().cmp(other.value.name()));
-    until("the truth", Duration::from_secs(5), || {
-        let mut known: Vec<_> = local.snapshot().records().iter().map(|known| (**known).clone()).collect();
-        known.sort_unstable_by(|one, other| one.value.name().cmp(other.value.name()));
-        known == stored
-    })
-    .await;
+    ends_with(&local, &truth).await;
     println!("{reads} reads, {} writes", last.load(Ordering::SeqCst));
 }

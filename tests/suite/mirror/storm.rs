@@ -85,6 +85,23 @@ pub(crate) async fn disturb(server: &mut RedisServer, proxy: &Proxy, time: Durat
     }
 }
 
+/// Waits until the flags in memory are those of the store, and live.
+pub(crate) async fn ends_with(local: &LocalClient, truth: &impl Store) {
+    until("live", Duration::from_secs(5), || local.freshness() == Freshness::Live).await;
+    let mut stored = Vec::new();
+    for item in collect(truth.list(Page::ALL)).await {
+        let Listed::Flag(found) = item.unwrap() else { panic!("a bad record") };
+        stored.push(found);
+    }
+    stored.sort_unstable_by(|one, other| one.value.name().cmp(other.value.name()));
+    until("the truth", Duration::from_secs(5), || {
+        let mut known: Vec<_> = local.snapshot().records().iter().map(|known| (**known).clone()).collect();
+        known.sort_unstable_by(|one, other| one.value.name().cmp(other.value.name()));
+        known == stored
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn checks_go_on_and_end_with_the_truth() {
     let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
@@ -113,18 +130,6 @@ async fn checks_go_on_and_end_with_the_truth() {
     let truth = RedisStore::connect(&server.url()).await.unwrap();
     let number = last.fetch_add(1, Ordering::SeqCst) + 1;
     truth.put(&state("F0", number), Expect::Any).await.unwrap();
-    until("live", Duration::from_secs(5), || local.freshness() == Freshness::Live).await;
-    let mut stored = Vec::new();
-    for item in collect(truth.list(Page::ALL)).await {
-        let Listed::Flag(found) = item.unwrap() else { panic!("a bad record") };
-        stored.push(found);
-    }
-    stored.sort_unstable_by(|one, other| one.value.name().cmp(other.value.name()));
-    until("the truth", Duration::from_secs(5), || {
-        let mut known: Vec<_> = local.snapshot().records().iter().map(|known| (**known).clone()).collect();
-        known.sort_unstable_by(|one, other| one.value.name().cmp(other.value.name()));
-        known == stored
-    })
-    .await;
+    ends_with(&local, &truth).await;
     println!("{reads} reads, {} writes", last.load(Ordering::SeqCst));
 }
