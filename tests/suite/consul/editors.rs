@@ -55,6 +55,20 @@ async fn an_edit_is_in_memory_when_it_returns() {
 }
 
 #[tokio::test]
+async fn every_consistency_reads_what_was_written() {
+    use flipper_consul::Consistency;
+    for consistency in [Consistency::Default, Consistency::Consistent, Consistency::Stale] {
+        let builder =
+            || ConsulStore::builder(&server().url()).base_key(format!("consistency-{consistency:?}"));
+        let client = FeatureFlagClient::new(builder().consistency(consistency).connect().await.unwrap());
+        client.create("X").await.unwrap().enable().await.unwrap();
+        assert!(client.local().unwrap().is_enabled("X", &Context::EMPTY), "{consistency:?}");
+        let other = builder().consistency(consistency).connect().await.unwrap();
+        until("seen", SOON, || is_on(&other, "X") == Some(true)).await;
+    }
+}
+
+#[tokio::test]
 async fn what_consul_does_not_take_is_refused_before_it_is_sent() {
     let (store, base) = store().await;
     let mut flag = Flag::new(FlagName::new("X").unwrap(), Timestamp::from_secs(0));

@@ -95,3 +95,48 @@ async fn checks_go_on_and_end_with_the_truth() {
     ends_with(&local, &truth).await;
     println!("{reads} reads, {} writes", last.load(Ordering::SeqCst));
 }
+
+/// As above, with three servers of which one at a time is gone or held, mostly the one that leads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn checks_go_on_while_leaders_change() {
+    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let mut servers = ConsulServer::cluster(3, &[]);
+    let url = servers[0].url();
+    let client = FeatureFlagClient::new(hasty(&url).connect().await.unwrap());
+    let local = client.local().unwrap();
+    let (last, is_over) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
+    let reader = {
+        let (local, last, is_over) = (local.clone(), Arc::clone(&last), Arc::clone(&is_over));
+        std::thread::spawn(move || read(&local, &last, &is_over))
+    };
+    let writer = tokio::spawn(write(servers[1].url(), Arc::clone(&last), Arc::clone(&is_over)));
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut changes = 0;
+    while Instant::now() < end {
+        let leader = servers.iter().position(ConsulServer::leads);
+        let at = leader.filter(|_| fastrand::u32(..4) > 0).unwrap_or_else(|| fastrand::usize(..3));
+        changes += u32::from(leader == Some(at));
+        let pause = Duration::from_millis(fastrand::u64(100..2_500));
+        if fastrand::bool() {
+            servers[at].kill();
+            tokio::time::sleep(pause).await;
+            servers[at].restart();
+        } else {
+            servers[at].pause();
+            tokio::time::sleep(pause).await;
+            servers[at].resume();
+        }
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(10..500))).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    writer.await.unwrap();
+    let reads = reader.join().unwrap();
+    // Whatever the servers have to settle among themselves.
+    until("a leader", Duration::from_secs(20), || servers.iter().any(ConsulServer::leads)).await;
+    let truth = hasty(&url).timeout(Duration::from_secs(20)).start_timeout(Duration::from_secs(20));
+    let truth = truth.connect().await.unwrap();
+    let number = last.fetch_add(1, Ordering::SeqCst) + 1;
+    truth.put(&state("F0", number), Expect::Any).await.unwrap();
+    ends_with(&local, &truth).await;
+    println!("{reads} reads, {} writes, {changes} leaders gone", last.load(Ordering::SeqCst));
+}
