@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::error::{Asked, error, of_driver};
+use crate::error::{Asked, error, late, of_driver};
 use crate::inbox::Inbox;
 use crate::link::Backoff;
 use crate::list::{Batch, gets};
@@ -26,7 +26,11 @@ use crate::wire::Live;
 
 /// How long nothing may be told before the server is asked whether it is still there: a connection can be dead for long
 /// without either side noticing.
-const SILENCE: Duration = Duration::from_secs(2);
+const SILENCE: Duration = Duration::from_millis(750);
+/// How long it may take to answer that, at most: together it is found out within two seconds.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a connection has to last to count as one that works.
+const LASTING: Duration = Duration::from_secs(2);
 
 /// Who follows, and whether that works at present.
 #[derive(Debug, Default)]
@@ -220,7 +224,7 @@ async fn follow(shared: &Shared) {
         if let Err(error) = follow_once(shared, &mut backoff).await {
             shared.following.down(&error);
             // One who takes connections and hangs up is not asked all the time.
-            if since.elapsed() > SILENCE {
+            if since.elapsed() > LASTING {
                 backoff.reset();
             }
             sleep(backoff.next()).await;
@@ -300,7 +304,8 @@ fn change(name: &[u8], answer: Value) -> Result<Change> {
 }
 
 async fn ask_whether_it_is_there(live: &Live) -> Result<()> {
-    match live.send(&cmd("PING")).await.map_err(|failure| of_driver(&failure, Asked::Read))? {
+    let asked = timeout(PATIENCE, live.send(&cmd("PING"))).await.unwrap_or_else(|_| Err(late()));
+    match asked.map_err(|failure| of_driver(&failure, Asked::Read))? {
         Value::ServerError(failure) => match of_driver(&failure.into(), Asked::Read) {
             // Who may not ask is answered all the same.
             error if error.kind() == ErrorKind::PermissionDenied => Ok(()),

@@ -14,7 +14,7 @@ use crate::error::{Asked, error, of_driver};
 use crate::wire::Live;
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// How long to wait between attempts to connect: longer each time, and never two clients in step.
 #[derive(Debug, Default)]

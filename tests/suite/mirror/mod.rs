@@ -69,4 +69,6 @@ pub(crate) async fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -
         assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    let waited = limit - deadline.saturating_duration_since(Instant::now());
+    println!("{what} after {waited:?}");
 }

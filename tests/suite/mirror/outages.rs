@@ -10,7 +10,8 @@ use futures_lite::StreamExt;
 
 use super::until;
 
-const SOON: Duration = Duration::from_secs(4);
+/// Two seconds are what is promised, on a machine that has nothing else to do.
+const SOON: Duration = Duration::from_secs(3);
 
 /// A mirror with two flags that are on, behind a proxy.
 async fn mirrored(server: &RedisServer) -> (Proxy, FeatureFlagClient, LocalClient) {
