@@ -20,6 +20,8 @@ use crate::trouble::Trouble;
 
 /// How long nobody asks again for what could not be read.
 const RETRY: Millis = 1_000;
+/// How long a flag is believed at the most while nobody tells of changes.
+const UNFOLLOWED: Millis = 60_000;
 /// For how long a write of which nobody knows whether it has happened may still happen, and what is read meanwhile is
 /// believed for this long only.
 const UNSETTLED: (Millis, Millis) = (30_000, 1_000);
@@ -147,9 +149,11 @@ impl Cache {
     pub(crate) fn hit<T>(&self, name: &str, now: Millis, see: impl FnOnce(Hit<'_>) -> T) -> Option<T> {
         let entries = self.entries.pin();
         let entry = entries.get(name)?;
-        let is_fresh = entry.is_fresh(now);
+        let unfollowed = self.unfollowed.stale();
+        let is_young = unfollowed.is_none() || now.saturating_sub(entry.read_at) < UNFOLLOWED;
+        let is_fresh = is_young && entry.is_fresh(now);
         let freshness = if is_fresh {
-            self.unfollowed.stale().unwrap_or(Freshness::Live)
+            unfollowed.unwrap_or(Freshness::Live)
         } else {
             self.stale(entry, now)?
         };

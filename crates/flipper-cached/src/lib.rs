@@ -26,6 +26,7 @@
 //! | many check a flag that memory does not have | the store is asked once, also if the first of them is cancelled |
 //! | there is no such flag | that is kept too, for 10 s unless told |
 //! | somebody else edits a flag | a store that can be watched tells, and the flag is read again; any other is believed for the time to live |
+//! | the watch is interrupted | memory answers, stale, and for a minute at the most; then the flag is read again |
 //! | an edit goes through the cache | the next check sees it |
 //! | the store is away | flags whose time is over go on to answer, [stale](flipper_core::Freshness::Stale), for a day unless told; nobody waits for the store, which is asked once a second whether it is back |
 //! | a record can no longer be read | its last good state answers, stale too |

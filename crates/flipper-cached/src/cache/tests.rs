@@ -265,6 +265,7 @@ fn while_it_cannot_be_followed_answers_say_so() {
     assert_eq!(hit(&cache, "X", 100_000_000), live(1));
     cache.hear(&Change::Down { error: Error::new(ErrorKind::Unavailable, "away") }, time(2_000));
     assert_eq!(hit(&cache, "X", 2_000), stale(1, 2_000, StaleCause::Unavailable));
+    assert_eq!(hit(&cache, "X", 61_000), None, "it is read again now and then");
     cache.hear(&Change::Resync { cause: ResyncCause::Reconnected }, time(3_000));
     assert_eq!(hit(&cache, "X", 3_000), None, "anything may have happened");
     read(&cache, "X", state("X", 1), 3_001);
