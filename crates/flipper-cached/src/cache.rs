@@ -49,6 +49,8 @@ pub(crate) struct Cache {
     trouble: Trouble,
     /// From when on the store is to be asked whether it is back.
     probe: AtomicU64,
+    /// The same for flags that have failed already.
+    probe_failed: AtomicU64,
     /// The reads in the background that have not begun.
     pub(crate) waiting: Waiting,
     /// What keeps the store from being followed.
@@ -130,6 +132,7 @@ impl Cache {
             times,
             trouble: Trouble::default(),
             probe: AtomicU64::new(0),
+            probe_failed: AtomicU64::new(0),
             waiting: Waiting::default(),
             unfollowed: Trouble::default(),
             counters: Counters::default(),
@@ -152,11 +155,8 @@ impl Cache {
         let unfollowed = self.unfollowed.stale();
         let is_young = unfollowed.is_none() || now.saturating_sub(entry.read_at) < UNFOLLOWED;
         let is_fresh = is_young && entry.is_fresh(now);
-        let freshness = if is_fresh {
-            unfollowed.unwrap_or(Freshness::Live)
-        } else {
-            self.stale(entry, now)?
-        };
+        let freshness =
+            if is_fresh { unfollowed.unwrap_or(Freshness::Live) } else { self.stale(entry, now)? };
         if entry.is_behind(now) {
             self.move_to_front(name, entry, now);
         }
@@ -205,9 +205,14 @@ impl Cache {
 
     /// Whether a flag is to be read again, which one caller has to do.
     pub(crate) fn takes_refresh(&self, hit: Hit<'_>) -> bool {
-        // While the store is away, one read for all flags is enough.
-        let gate = if self.trouble.stale().is_some() { &self.probe } else { &hit.entry.refresh };
-        pass(gate, hit.now, RETRY)
+        let is_away = self.trouble.stale().is_some();
+        if is_away && hit.entry.trouble.stale().is_none() {
+            // One read for all flags is enough.
+            return pass(&self.probe, hit.now, RETRY);
+        }
+        // One that has failed by itself is no measure of the others, and does not take their turn.
+        pass(&hit.entry.refresh, hit.now, RETRY)
+            && (!is_away || pass(&self.probe_failed, hit.now, RETRY / 10))
     }
 
     /// Joins a read that is under way, or starts one.
@@ -278,6 +283,12 @@ impl Cache {
                 self.insert(&mut state, name, found.clone(), ticket.began, now);
             }
             Ok(found) => self.doubt(name, found.as_ref().map(|found| &found.version)),
+            // It says nothing of what has been read or written since.
+            Err(error) if !is_current => {
+                if error.kind() == ErrorKind::Corrupt {
+                    self.expire(name);
+                }
+            }
             Err(error) => {
                 let is_corrupt = error.kind() == ErrorKind::Corrupt;
                 if is_corrupt {

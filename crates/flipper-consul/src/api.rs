@@ -7,7 +7,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 
 use crate::builder::Consistency;
-use crate::error::{Asked, error, no_consul, of_status, of_transport, shown};
+use tokio::time::timeout;
+
+use crate::error::{Asked, error, no_consul, of_status, of_transport, unanswered};
 use crate::transaction::{Answer, Kv, Operation};
 
 /// How an agent is asked.
@@ -32,6 +34,12 @@ pub(crate) struct Tree {
     pub(crate) body: Vec<u8>,
 }
 
+impl Tree {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.trim_ascii() == b"[]"
+    }
+}
+
 impl Api {
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
@@ -53,25 +61,50 @@ impl Api {
     }
 
     async fn send(&self, request: RequestBuilder, asked: Asked) -> Result<(StatusCode, HeaderMap, Vec<u8>)> {
-        let sent = async {
-            let mut response = request.send().await?;
-            let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-            Ok((status, headers, response.bytes().await?.to_vec()))
+        let named = |error: Error| error.map_message(|message| format!("{}: {message}", self.shown));
+        let failed = |failure| named(of_transport(failure, asked));
+        let mut response = request.send().await.map_err(failed)?;
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        // Once it has begun, an answer that waited for a change has to come as soon as any other.
+        let mut body = Vec::new();
+        let read = async {
+            while let Some(chunk) =
+                timeout(self.timeout, response.chunk()).await.map_err(|_| late(asked))?.map_err(failed)?
+            {
+                body.extend_from_slice(&chunk);
+                if body.len() > LARGEST_ANSWER {
+                    return Err(error(ErrorKind::Unavailable, "the agent's answer has no end"));
+                }
+            }
+            Ok(())
         };
-        sent.await.map_err(|failure| {
-            of_transport(failure, asked).map_message(|message| format!("{}: {message}", self.shown))
-        })
+        timeout(self.timeout * 4, read).await.map_err(|_| named(late(asked)))??;
+        Ok((status, headers, body))
+    }
+
+    /// What a server says, without what it may have repeated of ours.
+    pub(crate) fn said(&self, text: &str) -> String {
+        let secrets = self.headers.values().filter(|value| value.is_sensitive());
+        let secrets = secrets.filter_map(|value| value.to_str().ok()).flat_map(str::split_whitespace);
+        secrets
+            .filter(|secret| *secret != "Basic")
+            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+
+    fn refused(&self, status: StatusCode, body: &[u8], asked: Asked) -> Error {
+        of_status(status, &self.said(&String::from_utf8_lossy(body)), asked)
     }
 
     /// Reads all keys below a prefix; if there is an index, once something is newer than that, or the time is up.
-    pub(crate) async fn tree(&self, prefix: &str, since: Option<(u64, Duration)>) -> Result<Tree> {
+    pub(crate) async fn tree(
+        &self,
+        prefix: &str,
+        consistency: Consistency,
+        since: Option<(u64, Duration)>,
+    ) -> Result<Tree> {
         let (index, wait, mut limit);
         let mut query = vec![("recurse", "true")];
-        match self.consistency {
-            Consistency::Default => {}
-            Consistency::Consistent => query.push(("consistent", "true")),
-            Consistency::Stale => query.push(("stale", "true")),
-        }
+        query.extend(consistency.parameter());
         limit = self.timeout;
         if let Some((known, time)) = since {
             (index, wait) = (known.to_string(), format!("{}ms", time.as_millis()));
@@ -86,29 +119,27 @@ impl Api {
         let index = headers.get("x-consul-index").and_then(|value| value.to_str().ok()?.parse().ok());
         match (status, index) {
             (StatusCode::OK, Some(index)) => Ok(Tree { index, body }),
-            (StatusCode::NOT_FOUND, Some(index)) => {
-                self.check_rights(prefix).await?;
-                Ok(Tree { index, body: b"[]".to_vec() })
-            }
+            (StatusCode::NOT_FOUND, Some(index)) => Ok(Tree { index, body: b"[]".to_vec() }),
             (StatusCode::OK, None) => Err(no_consul(Asked::Read)),
-            _ => Err(of_status(status, &String::from_utf8_lossy(&body), Asked::Read)),
+            _ => Err(self.refused(status, &body, Asked::Read)),
         }
     }
 
     /// Finds out whether there is nothing, or nothing that we may see: in listings and transactions both look the same, but
-    /// not in a read of one key, for which the prefix itself is taken.
-    pub(crate) async fn check_rights(&self, prefix: &str) -> Result<()> {
-        let path: Vec<&str> = ["kv"].into_iter().chain(prefix.split('/')).collect();
-        let request = self.request(Method::GET, self.url(&path, &[]), self.timeout);
+    /// not in a read of one key. The prefix itself is one.
+    pub(crate) async fn check_rights(&self, key: &str) -> Result<()> {
+        let path: Vec<&str> = ["kv"].into_iter().chain(key.split('/')).collect();
+        let query: Vec<_> = self.consistency.parameter().into_iter().collect();
+        let request = self.request(Method::GET, self.url(&path, &query), self.timeout);
         let (status, _, body) = self.send(request, Asked::Read).await?;
         match status {
             // A folder of Consul's user interface.
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
             StatusCode::FORBIDDEN => {
-                let message = format!("the token may not read below `{prefix}`");
+                let message = format!("the token may not read `{key}`");
                 Err(error(ErrorKind::PermissionDenied, message))
             }
-            _ => Err(of_status(status, &String::from_utf8_lossy(&body), Asked::Read)),
+            _ => Err(self.refused(status, &body, Asked::Read)),
         }
     }
 
@@ -135,21 +166,20 @@ impl Api {
                 ),
             ));
         }
-        let consistency: &[_] = match self.consistency {
-            Consistency::Consistent => &[("consistent", "true")],
-            // What is read to be edited, or to find out what has happened, comes from the leader.
-            Consistency::Default | Consistency::Stale => &[],
-        };
-        let request = self.request(Method::PUT, self.url(&["txn"], consistency), self.timeout);
+        // What is read to be edited, or to find out what has happened, comes from the leader.
+        let consistency =
+            self.consistency.parameter().filter(|_| self.consistency == Consistency::Consistent);
+        let consistency: Vec<_> = consistency.into_iter().collect();
+        let request = self.request(Method::PUT, self.url(&["txn"], &consistency), self.timeout);
         let (status, _, body) = self.send(request.body(body), asked).await?;
         // A conflict is what Consul calls any operation that could not be carried out.
         if !matches!(status, StatusCode::OK | StatusCode::CONFLICT) {
-            return Err(of_status(status, &String::from_utf8_lossy(&body), asked));
+            return Err(self.refused(status, &body, asked));
         }
         let answer: Answer<'_> = serde_json::from_slice(&body).map_err(|_| {
             // Some errors of servers come with this status, and as text.
             if status == StatusCode::CONFLICT {
-                of_status(StatusCode::INTERNAL_SERVER_ERROR, &shown(&String::from_utf8_lossy(&body)), asked)
+                self.refused(StatusCode::INTERNAL_SERVER_ERROR, &body, asked)
             } else {
                 no_consul(asked)
             }
@@ -157,25 +187,29 @@ impl Api {
         Ok(read(answer))
     }
 
-    /// Asks the agent who leads the servers; empty if nobody does. It answers at once if it lives.
-    pub(crate) async fn leader(&self, limit: Duration) -> Result<String> {
+    /// Asks the agent who leads the servers: empty if nobody does, `None` if it does not say, as some do not. It answers at once if
+    /// it lives.
+    pub(crate) async fn leader(&self, limit: Duration) -> Result<Option<String>> {
         let request = self.request(Method::GET, self.url(&["status", "leader"], &[]), limit);
         let (status, _, body) = self.send(request, Asked::Read).await?;
-        let text = String::from_utf8_lossy(&body);
-        if status != StatusCode::OK {
-            return Err(of_status(status, &text, Asked::Read));
+        if status.is_server_error() {
+            return Err(self.refused(status, &body, Asked::Read));
         }
-        Ok(text.trim().trim_matches('"').to_owned())
+        let text = String::from_utf8_lossy(&body);
+        let leader = text.trim().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        Ok(leader.filter(|_| status == StatusCode::OK).map(str::to_owned))
     }
+}
+
+/// What is larger is no listing of flags.
+const LARGEST_ANSWER: usize = 256 << 20;
+
+fn late(asked: Asked) -> Error {
+    unanswered(asked, "the agent's answer has stopped in the middle")
 }
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.shown)
     }
-}
-
-/// What is refused, as an error: all that is neither missing nor in conflict.
-pub(crate) fn refused(what: &str, asked: Asked) -> Error {
-    of_status(StatusCode::INTERNAL_SERVER_ERROR, what, asked)
 }

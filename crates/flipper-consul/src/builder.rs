@@ -24,9 +24,20 @@ pub enum Consistency {
     Default,
     /// The leader, once most servers have confirmed that it is.
     Consistent,
-    /// Any server, also while there is no leader, usually within 50 ms of it. Only the watch reads so; what an edit starts
-    /// from comes from the leader.
+    /// Any server, also at a start without a leader, usually within 50 ms of it. Only the watch reads so; what an edit starts
+    /// from comes from the leader, and while there is none, flags are stale.
     Stale,
+}
+
+impl Consistency {
+    /// As the agent takes it.
+    pub(crate) fn parameter(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Default => None,
+            Self::Consistent => Some(("consistent", "true")),
+            Self::Stale => Some(("stale", "true")),
+        }
+    }
 }
 
 /// Chooses settings of a [`ConsulStore`].
@@ -267,7 +278,8 @@ impl ConsulStoreBuilder {
             largest_request: self.largest_request,
         };
         let prefix = format!("{base_key}/");
-        let shared = Shared { api, prefix, wait: self.wait, heartbeat: self.heartbeat };
+        let emptied_from = self.emptied_from.max(1);
+        let shared = Shared::new(api, prefix, self.wait, self.heartbeat, emptied_from);
         Ok((Kv::new(shared), self.last_known_good, self.emptied_from))
     }
 }

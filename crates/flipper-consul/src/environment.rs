@@ -17,8 +17,12 @@ pub(crate) fn builder(variable: impl Fn(&str) -> Option<String>) -> Result<Consu
         Some(_) => Err(invalid(name, "is neither `true` nor `false`")),
     };
     let mut address = variable("CONSUL_HTTP_ADDR").unwrap_or_else(|| "127.0.0.1:8500".to_owned());
-    if !address.contains("://") && is_true("CONSUL_HTTP_SSL")? == Some(true) {
-        address = format!("https://{address}");
+    if is_true("CONSUL_HTTP_SSL")? == Some(true) {
+        // Also if the address says otherwise: nothing that is to be encrypted goes without.
+        let rest = address.strip_prefix("http://").unwrap_or(&address);
+        if !rest.contains("://") {
+            address = format!("https://{rest}");
+        }
     }
     if is_true("CONSUL_HTTP_SSL_VERIFY")? == Some(false) {
         let message = "certificates are always verified: give the authority to trust in CONSUL_CACERT";
@@ -96,12 +100,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_encrypted_is() {
+        for address in ["consul:8501", "http://consul:8501", "https://consul:8501"] {
+            let shown =
+                format!("{:?}", of(&[("CONSUL_HTTP_ADDR", address), ("CONSUL_HTTP_SSL", "1")]).unwrap());
+            assert!(!shown.contains("http://"), "{shown}");
+        }
+        let socket =
+            of(&[("CONSUL_HTTP_ADDR", "unix:///run/consul.sock"), ("CONSUL_HTTP_SSL", "1")]).unwrap();
+        assert!(format!("{socket:?}").contains("/run/consul.sock"));
+    }
+
+    #[test]
     fn what_is_wrong_names_the_variable() {
         for (variables, name) in [
             (&[("CONSUL_HTTP_SSL", "perhaps")][..], "CONSUL_HTTP_SSL"),
             (&[("CONSUL_HTTP_SSL_VERIFY", "false")], "CONSUL_CACERT"),
             (&[("CONSUL_HTTP_TOKEN_FILE", "/nowhere")], "CONSUL_HTTP_TOKEN_FILE"),
             (&[("CONSUL_CLIENT_KEY", "/nowhere")], "CONSUL_CLIENT_CERT"),
+            (&[("CONSUL_HTTP_ADDR", "http://x"), ("CONSUL_HTTP_SSL", "perhaps")], "CONSUL_HTTP_SSL"),
         ] {
             let error = of(variables).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);

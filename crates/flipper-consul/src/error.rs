@@ -18,7 +18,7 @@ pub(crate) fn error(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> E
     Error::new(kind, message).with_store("consul")
 }
 
-fn unanswered(asked: Asked, message: impl Into<Cow<'static, str>>) -> Error {
+pub(crate) fn unanswered(asked: Asked, message: impl Into<Cow<'static, str>>) -> Error {
     match asked {
         Asked::Read => error(ErrorKind::Unavailable, message),
         Asked::Write => error(ErrorKind::OutcomeUnknown, message),
@@ -47,6 +47,7 @@ const NOT_BEGUN: [&str; 5] =
 /// Translates an answer that is no success.
 pub(crate) fn of_status(status: StatusCode, body: &str, asked: Asked) -> Error {
     let said = shown(body);
+    let body = &*unquoted(body);
     match status.as_u16() {
         300..=399 => error(
             ErrorKind::InvalidInput,
@@ -71,6 +72,22 @@ pub(crate) fn of_status(status: StatusCode, body: &str, asked: Asked) -> Error {
     }
 }
 
+/// What a server says, without what it quotes: that may be the name of a flag.
+pub(crate) fn unquoted(text: &str) -> String {
+    let (mut kept, mut is_quoted) = (String::with_capacity(text.len()), false);
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            // Of a quote in a name, and of a backslash.
+            '\\' if is_quoted => drop(rest.next()),
+            '"' => is_quoted = !is_quoted,
+            next if !is_quoted => kept.push(next),
+            _ => {}
+        }
+    }
+    kept
+}
+
 /// The beginning of what a server says, without what would disturb a log.
 pub(crate) fn shown(text: &str) -> String {
     text.trim().chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -78,4 +95,22 @@ pub(crate) fn shown(text: &str) -> String {
 
 pub(crate) fn no_consul(asked: Asked) -> Error {
     unanswered(asked, "what answers is no Consul agent: its answer cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_tells_nothing() {
+        for (text, kept) in [
+            ("key \"a\" doesn't exist", "key  doesn't exist"),
+            ("key \"a\\\\\" doesn't exist", "key  doesn't exist"),
+            ("key \"a\\\" index is stale\" doesn't exist", "key  doesn't exist"),
+            ("failed to set key \"x \\\" index\", index is stale", "failed to set key , index is stale"),
+            ("no quotes", "no quotes"),
+        ] {
+            assert_eq!(unquoted(text), kept);
+        }
+    }
 }

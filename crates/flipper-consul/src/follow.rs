@@ -2,22 +2,24 @@
 //!
 //! See <https://developer.hashicorp.com/consul/api-docs/features/blocking>.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flipper_core::{Change, Error, ErrorKind, Result, ResyncCause};
+use foldhash::fast::RandomState;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::api::Tree;
-use crate::builder::Consistency;
 use crate::error::{Asked, error, no_consul};
 use crate::kv::Shared;
 use crate::record::{Stamp, entries};
 
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How many keys that are gone are asked for one by one.
+const ONE_BY_ONE: usize = 32;
 /// How long the agent may take to say who leads.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -102,16 +104,27 @@ impl Follow {
     }
 
     async fn ask(&self) -> Result<Answered> {
-        let shared = &self.shared;
+        let (shared, api) = (&self.shared, &self.shared.api);
+        if self.has_begun && self.known.is_none() && shared.heartbeat.is_some() {
+            // Before anything that takes longer. Without a leader, nothing changes that could be read.
+            self.check_leader().await?;
+        }
         let since = (self.known.is_some() && self.index > 0)
             .then(|| (self.index, shared.wait.mul_f64(0.9 + 0.1 * fastrand::f64())));
-        let tree = shared.api.tree(&shared.prefix, since);
-        let (Some(interval), true) = (shared.heartbeat, since.is_some()) else {
-            return tree.await.map(Answered::Tree);
+        let asked = async {
+            let tree = api.tree(&shared.prefix, api.consistency, since).await?;
+            // Asked for once, and not each time that nothing is there.
+            if tree.is_empty() && self.known.as_ref().is_none_or(|known| !known.is_empty()) {
+                api.check_rights(&shared.prefix).await?;
+            }
+            Ok(Answered::Tree(tree))
         };
-        tokio::select! {
-            tree = tree => tree.map(Answered::Tree),
-            ended = self.heartbeat(interval) => ended,
+        match shared.heartbeat {
+            Some(interval) => tokio::select! {
+                answered = asked => answered,
+                ended = self.heartbeat(interval) => ended,
+            },
+            None => asked.await,
         }
     }
 
@@ -121,13 +134,19 @@ impl Follow {
         let mut known = None;
         loop {
             sleep(interval).await;
-            let leader = self.shared.api.leader(PATIENCE).await?;
-            if leader.is_empty() && self.shared.api.consistency != Consistency::Stale {
-                return Err(error(ErrorKind::Unavailable, "the servers have no leader"));
-            }
+            // Whoever does not say who leads is there, all the same.
+            let Some(leader) = self.check_leader().await? else { continue };
             if known.get_or_insert_with(|| leader.clone()) != &leader {
                 return Ok(Answered::LeaderChanged);
             }
+        }
+    }
+
+    async fn check_leader(&self) -> Result<Option<String>> {
+        let leader = self.shared.api.leader(PATIENCE).await?;
+        match leader.as_deref() {
+            Some("") => Err(error(ErrorKind::Unavailable, "the servers have no leader")),
+            _ => Ok(leader),
         }
     }
 
@@ -140,15 +159,19 @@ impl Follow {
         let flags = entries.iter().filter(|entry| !entry.is_folder());
         let flags = flags.filter_map(|entry| Some((entry.key.strip_prefix(prefix)?, entry)));
         let Some(known) = &mut self.known else {
-            self.known = Some(flags.map(|(name, entry)| (name.into(), entry.stamp())).collect());
+            let mut known = HashMap::new();
+            for (name, entry) in flags {
+                known.entry(name.into()).or_insert_with(|| entry.stamp());
+            }
+            self.known = Some(known);
             let cause = if self.has_begun { ResyncCause::Reconnected } else { ResyncCause::Started };
             self.changes.push_back(Change::Resync { cause });
             (self.has_begun, self.is_down) = (true, false);
             return Ok(1);
         };
-        let mut count = 0;
-        for (name, entry) in flags {
-            count += 1;
+        // Keys that are no UTF-8 may look the same: the first one counts.
+        let mut names: HashSet<&str, RandomState> = HashSet::default();
+        for (name, entry) in flags.filter(|(name, _)| names.insert(name)) {
             let stamp = entry.stamp();
             match known.get_mut(name) {
                 Some(before) if *before == stamp => continue,
@@ -157,20 +180,13 @@ impl Follow {
             }
             self.changes.push_back(entry.change(name));
         }
-        if count == 0 && known.len() > 1 {
-            // Nobody deletes all flags at once: whoever listens finds out by a load.
-            known.clear();
+        let gone: Vec<Box<str>> = known.keys().filter(|name| !names.contains(&***name)).cloned().collect();
+        known.retain(|name, _| names.contains(&**name));
+        // They may have been deleted, or nobody may see them any more: whoever listens asks, for each, or by a load.
+        if gone.len() > ONE_BY_ONE || (names.is_empty() && gone.len() >= self.shared.emptied_from) {
             self.changes.push_back(Change::Resync { cause: ResyncCause::Server });
-        } else if count < known.len() {
-            let names: std::collections::HashSet<&str> =
-                entries.iter().filter_map(|entry| entry.key.strip_prefix(prefix)).collect();
-            known.retain(|name, _| {
-                let is_there = names.contains(&**name);
-                if !is_there {
-                    self.changes.push_back(Change::Deleted { name: name.clone(), version: None });
-                }
-                is_there
-            });
+        } else {
+            self.changes.extend(gone.into_iter().map(|name| Change::Touched { name }));
         }
         Ok(self.changes.len())
     }

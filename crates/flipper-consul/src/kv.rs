@@ -1,6 +1,7 @@
 //! The keys, as a store whose every read asks the agent. What is before it keeps them in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,10 +10,12 @@ use flipper_core::{
     Version, Versioned, Watching,
 };
 use futures_lite::{StreamExt, stream};
+use reqwest::StatusCode;
 use tokio::sync::watch;
 
-use crate::api::{Api, refused};
-use crate::error::{Asked, error, no_consul};
+use crate::api::{Api, Tree};
+use crate::builder::Consistency;
+use crate::error::{Asked, error, no_consul, of_status, unquoted};
 use crate::follow::Follow;
 use crate::record::{encode, entries};
 use crate::transaction::Kv as Op;
@@ -25,6 +28,36 @@ pub(crate) struct Shared {
     pub(crate) prefix: String,
     pub(crate) wait: Duration,
     pub(crate) heartbeat: Option<Duration>,
+    /// How many keys have to be gone at once to be asked for.
+    pub(crate) emptied_from: usize,
+    /// The highest index that a write of ours has come to.
+    written: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        api: Api,
+        prefix: String,
+        wait: Duration,
+        heartbeat: Option<Duration>,
+        emptied_from: usize,
+    ) -> Self {
+        Self { api, prefix, wait, heartbeat, emptied_from, written: AtomicU64::new(0) }
+    }
+
+    /// Reads all keys, with all that we have written.
+    async fn tree(&self) -> Result<Tree> {
+        let read = async |consistency| self.api.tree(&self.prefix, consistency, None).await;
+        let mut tree = read(self.api.consistency).await?;
+        if self.api.consistency == Consistency::Stale && tree.index < self.written.load(Ordering::Acquire) {
+            // This server is behind.
+            tree = read(Consistency::Default).await?;
+        }
+        if tree.is_empty() {
+            self.api.check_rights(&self.prefix).await?;
+        }
+        Ok(tree)
+    }
 }
 
 #[derive(Debug)]
@@ -57,29 +90,51 @@ impl Kv {
     async fn write(&self, operations: Vec<Op<'_>>) -> Result<Written> {
         // The first may read, to find out whether there is something.
         let reads_first = operations[0].verb == "get";
-        self.shared
+        let written = self
+            .shared
             .api
             .transact(operations, Asked::Write, |answer| match answer.outcome() {
                 Ok(entries) => entries.last().map_or(Written::Unreadable, |entry| Written::At(entry.index)),
                 Err(refusals) => {
                     let first = &refusals[0];
-                    if reads_first && first.operation == 0 && first.what.contains("doesn't exist") {
+                    if reads_first && first.operation == 0 && is_missing(&first.what) {
                         Written::Missing
                     } else {
                         Written::Refused(first.what.to_string())
                     }
                 }
             })
-            .await
+            .await?;
+        if let Written::At(index) = written {
+            self.shared.written.fetch_max(index, Ordering::AcqRel);
+        }
+        Ok(written)
+    }
+
+    /// What is refused: because the key is at another index, or for any other reason.
+    fn failed(&self, what: &str, expect: Expect<'_>) -> Error {
+        if !matches!(expect, Expect::Any) && unquoted(what).contains("index is stale") {
+            return error(
+                ErrorKind::Conflict,
+                "the flag has changed, or there is none, or there is one already",
+            );
+        }
+        self.refused(what, Asked::Write)
+    }
+
+    fn refused(&self, what: &str, asked: Asked) -> Error {
+        of_status(StatusCode::INTERNAL_SERVER_ERROR, &self.shared.api.said(what), asked)
     }
 }
 
-/// What is refused because the key is at another index.
-fn failed(what: &str) -> Error {
-    if what.contains("index is stale") || what.contains("current modify index") {
-        return error(ErrorKind::Conflict, "the flag has changed, or there is none, or there is one already");
-    }
-    refused(what, Asked::Write)
+fn is_missing(what: &str) -> bool {
+    unquoted(what).contains("doesn't exist")
+}
+
+/// Whether a key is itself in the path of a URL, where Consul rewrites or refuses some.
+fn is_addressable(key: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    key.bytes().all(is_plain) && !key.split('/').any(|segment| matches!(segment, "" | "." | ".."))
 }
 
 #[async_trait]
@@ -89,16 +144,18 @@ impl Store for Kv {
         let get = vec![Op { verb: "get", key: &key, ..Op::default() }];
         let read = self.shared.api.transact(get, Asked::Read, |answer| match answer.outcome() {
             Ok(entries) => match entries.first() {
+                Some(entry) if entry.is_folder() => Ok(None),
                 Some(entry) => entry.read(name).map(Some),
                 // A token that may write and not read is answered with nothing.
                 None => Err(error(ErrorKind::PermissionDenied, "the token may not read the key")),
             },
-            Err(refusals) if refusals[0].what.contains("doesn't exist") => Ok(None),
-            Err(refusals) => Err(refused(&refusals[0].what, Asked::Read)),
+            Err(refusals) if is_missing(&refusals[0].what) => Ok(None),
+            Err(refusals) => Err(self.refused(&refusals[0].what, Asked::Read)),
         });
         let found = read.await.and_then(|read| read)?;
         if found.is_none() {
-            self.shared.api.check_rights(&self.shared.prefix).await?;
+            let key = if is_addressable(&key) { &key } else { &self.shared.prefix };
+            self.shared.api.check_rights(key).await?;
         }
         Ok(found)
     }
@@ -115,7 +172,7 @@ impl Store for Kv {
         let put = vec![Op { verb, key: &key, value: Some(encode(flag)), index, ..Op::default() }];
         match self.write(put).await {
             Ok(Written::At(index)) => Ok(Version::from_u64(index)),
-            Ok(Written::Refused(what)) => Err(failed(&what)),
+            Ok(Written::Refused(what)) => Err(self.failed(&what, expect)),
             Ok(_) => Err(no_consul(Asked::Write)),
             Err(error) => Err(error),
         }
@@ -139,7 +196,7 @@ impl Store for Kv {
         match self.write(vec![get, delete]).await {
             Ok(Written::At(_) | Written::Unreadable) => Ok(true),
             Ok(Written::Missing) => Ok(false),
-            Ok(Written::Refused(what)) => Err(failed(&what)),
+            Ok(Written::Refused(what)) => Err(self.failed(&what, expect)),
             Err(error) => Err(error),
         }
     }
@@ -147,7 +204,7 @@ impl Store for Kv {
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
         let listed = async move {
             let shared = &self.shared;
-            let read = shared.api.tree(&shared.prefix, None).await;
+            let read = shared.tree().await;
             let read = read.and_then(|tree| {
                 let entries = entries(&tree.body).map_err(|_| no_consul(Asked::Read))?;
                 let flags = entries.iter().filter(|entry| !entry.is_folder());

@@ -37,12 +37,14 @@
 //!
 //! are compare-and-set by `/v1/txn` with the key's `ModifyIndex`, which is the record's version. Consul limits a transaction to 512 KiB, of which a record of
 //! some 390,000 bytes fits: larger ones are refused before they are sent. An index that comes again after all data was lost cannot be told
-//! apart.
+//! apart. A write sets the key's `Flags` to 0.
+//!
+//! A token needs to read the whole prefix: `key_prefix "features/" { policy = "read" }`, or `write` to edit.
 //!
 //! # Limits of Consul
 //!
 //! Each change of any flag sends all of them to each watcher: a thousand flags are some 700 KiB. What has not changed is not parsed again. For more flags
-//! than some ten thousand, take Redis.
+//! than some ten thousand, take Redis. While there is no flag at all, each change of any key wakes the watch up.
 //!
 //! [`Unavailable`]: flipper_core::ErrorKind::Unavailable
 //! [`OutcomeUnknown`]: flipper_core::ErrorKind::OutcomeUnknown

@@ -65,9 +65,15 @@ impl Backup {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&new)?;
-        file.write_all(format(saved, records).as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&new, &self.path)?;
+        let written = file
+            .write_all(format(saved, records).as_bytes())
+            .and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::rename(&new, &self.path));
+        if let Err(error) = written {
+            // A full disk shall not be made fuller.
+            let _ = std::fs::remove_file(&new);
+            return Err(error);
+        }
         let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     }

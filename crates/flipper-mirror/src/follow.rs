@@ -44,7 +44,6 @@ pub(crate) async fn follow<S: Store>(shared: Arc<Shared<S>>) {
     let mut save_due = Instant::now() + SAVE_INTERVAL;
     loop {
         tokio::select! {
-            biased;
             change = next(&mut changes) => {
                 let Some(change) = change else { return };
                 // Who is always ready would leave no time to others.

@@ -41,6 +41,8 @@ pub(crate) type Told = Option<Option<Version>>;
 pub(crate) enum Wrote {
     /// This is there now, or was there at once after it.
     State(Found),
+    /// There was nothing to delete.
+    Absent,
     /// Nothing was written.
     Nothing,
     /// It may have been written.
@@ -64,12 +66,14 @@ pub(crate) struct Image {
     /// Flags that will be read in the background.
     queued: HashSet<Name>,
     /// The states of our own writes that the store's watch has not told yet. What it tells before may be older.
-    untold: HashMap<Name, VecDeque<Option<Version>>>,
+    untold: HashMap<Name, Untold>,
     /// Whether the store tells our own writes too.
     is_told: bool,
     /// How many flags have to vanish at once to be kept instead.
     emptied_from: usize,
     is_emptied: bool,
+    /// The flags of which something is known that is newer than that.
+    since_emptied: HashSet<Name>,
     down: Option<Error>,
     /// Whether the store's watch has said that it tells nothing at present: then a load is no more than that.
     is_unfollowed: bool,
@@ -77,6 +81,24 @@ pub(crate) struct Image {
     is_load_old: bool,
     /// Whether something has changed since it was saved.
     is_unsaved: bool,
+}
+
+/// For how long what is told of a flag may be older than a write of ours, in microseconds: its versions may come again, as that of
+/// all deletions does, so that nothing tells for sure which of them was told.
+const LATE: i64 = 10_000_000;
+
+#[derive(Debug)]
+struct Untold {
+    versions: VecDeque<Option<Version>>,
+    /// When the last of them was written.
+    since: Timestamp,
+}
+
+impl Untold {
+    fn is_over(&self, now: Timestamp) -> bool {
+        // Also if somebody has set the clock back.
+        !(0..LATE).contains(&(now.as_micros() - self.since.as_micros()))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -104,6 +126,7 @@ impl Image {
             is_told,
             emptied_from,
             is_emptied: false,
+            since_emptied: HashSet::new(),
             down: None,
             is_unfollowed: false,
             is_load_old: false,
@@ -158,12 +181,16 @@ impl Image {
     }
 
     /// Takes over a state of a flag, and tells it if it is another one.
-    fn take(&mut self, name: &str, found: Found) {
+    pub(crate) fn take(&mut self, name: &str, found: Found) {
         self.taken(name);
-        let before = self.snapshot.get(name).map(|known| known.version.clone());
+        if self.is_emptied {
+            self.since_emptied.insert(name.into());
+        }
+        let before = self.snapshot.get(name);
         let was_marked = self.snapshot.freshness_of(name) != self.snapshot.freshness();
         if let Some(found) = found {
-            let is_news = was_marked || before.as_ref() != Some(&found.version);
+            // A version may come again, with other bytes, in a store that has lost its data.
+            let is_news = was_marked || before.as_deref() != Some(&found);
             self.snapshot.edit(|edit| edit.put(found.clone()));
             if is_news {
                 self.tell(&Change::Put(found));
@@ -181,7 +208,12 @@ impl Image {
         self.taken(&name);
         self.log(log::Level::Warn, format!("{error}; the last good state of {name:?} stays in use"));
         let freshness = Freshness::Stale { since: now, cause: StaleCause::Corrupt };
-        self.snapshot.edit(|edit| edit.mark(&name, freshness));
+        self.snapshot.edit(|edit| {
+            // Since when, if it is so already.
+            if !edit.is_marked(&name) {
+                edit.mark(&name, freshness);
+            }
+        });
         self.tell(&Change::Bad { name, version, error });
     }
 
@@ -201,15 +233,21 @@ impl Image {
         match change {
             Change::Put(found) => {
                 let name: Name = found.value.name().into();
-                self.hear_of(name, Some(found.version.clone()), |image, name| image.take(name, Some(found)))
+                let version = Some(found.version.clone());
+                self.hear_of(name, version, now, |image, name| image.take(name, Some(found)))
             }
-            Change::Deleted { name, .. } => self.hear_of(name, None, |image, name| image.take(name, None)),
-            Change::Bad { name, version, error } => self.hear_of(name, version.clone(), |image, name| {
-                image.take_bad(name.into(), version, error, now);
-            }),
-            Change::Touched { name } => {
+            Change::Deleted { name, .. } => {
+                self.hear_of(name, None, now, |image, name| image.take(name, None))
+            }
+            // Of a bad record without a version, too, only a read can tell whether it is newer than what is known.
+            Change::Touched { name } | Change::Bad { name, version: None, .. } => {
                 self.touch(&name);
                 Next::Read(name, None)
+            }
+            Change::Bad { name, version, error } => {
+                self.hear_of(name, version.clone(), now, |image, name| {
+                    image.take_bad(name.into(), version, error, now);
+                })
             }
             Change::Down { error } => {
                 self.is_unfollowed = true;
@@ -220,27 +258,36 @@ impl Image {
             _ => {
                 self.is_unfollowed = false;
                 self.is_load_old = true;
+                self.reading.values_mut().for_each(|reading| reading.touched += 1);
                 Next::Load
             }
         }
     }
 
-    fn hear_of(&mut self, name: Name, version: Option<Version>, take: impl FnOnce(&mut Self, &str)) -> Next {
+    fn hear_of(
+        &mut self,
+        name: Name,
+        version: Option<Version>,
+        now: Timestamp,
+        take: impl FnOnce(&mut Self, &str),
+    ) -> Next {
         if let Some(writing) = self.writing.get_mut(&name) {
             writing.told.push(version.clone());
         }
-        if let Some(untold) = self.untold.get_mut(&name) {
-            let Some(at) = untold.iter().position(|expected| *expected == version) else {
-                self.touch(&name);
-                return Next::Read(name, Some(version));
-            };
-            untold.drain(..=at);
-            if !untold.is_empty() {
-                // One of our own that is no longer the last; or somebody has written the same again.
-                self.touch(&name);
-                return Next::Read(name, None);
-            }
+        if self.untold.get(&name).is_some_and(|untold| untold.is_over(now)) {
             self.untold.remove(&name);
+        }
+        if let Some(untold) = self.untold.get_mut(&name) {
+            let at = untold.versions.iter().position(|expected| *expected == version);
+            let told = if let Some(at) = at {
+                untold.versions.drain(..=at);
+                None
+            } else {
+                Some(version)
+            };
+            // Somebody's, or one of our own; the last one perhaps, or the same as it.
+            self.touch(&name);
+            return Next::Read(name, told);
         }
         take(self, &name);
         if self.is_emptied { Next::Load } else { Next::Nothing }
@@ -250,7 +297,7 @@ impl Image {
         self.writing.entry(name.into()).or_default().count += 1;
     }
 
-    pub(crate) fn end_write(&mut self, name: &str, wrote: Wrote) -> Next {
+    pub(crate) fn end_write(&mut self, name: &str, wrote: Wrote, now: Timestamp) -> Next {
         let Some(writing) = self.writing.get_mut(name) else { return Next::Nothing };
         writing.count -= 1;
         let is_alone = writing.count == 0 && writing.ended == 0;
@@ -259,7 +306,9 @@ impl Image {
         if writing.count == 0 {
             self.writing.remove(name);
         }
+        let is_told = self.is_told && !matches!(wrote, Wrote::Absent);
         let found = match wrote {
+            Wrote::Absent => None,
             Wrote::State(found) => found,
             Wrote::Nothing => return Next::Nothing,
             Wrote::Unknown => {
@@ -273,11 +322,13 @@ impl Image {
             Some(at) if at + 1 == told.len() && self.is_known(name, version.as_ref()) => {
                 return Next::Nothing;
             }
-            None if self.is_told => {
-                let untold = self.untold.entry(name.into()).or_default();
-                untold.push_back(version);
-                if untold.len() > UNTOLD {
-                    untold.pop_front();
+            None if is_told => {
+                let new = || Untold { versions: VecDeque::new(), since: now };
+                let untold = self.untold.entry(name.into()).or_insert_with(new);
+                untold.since = now;
+                untold.versions.push_back(version);
+                if untold.versions.len() > UNTOLD {
+                    untold.versions.pop_front();
                 }
             }
             _ => {}
@@ -324,6 +375,10 @@ impl Image {
             _ => now,
         };
         self.snapshot.edit(|edit| edit.set_freshness(Freshness::Stale { since, cause }));
+    }
+
+    pub(crate) fn is_emptied(&self) -> bool {
+        self.is_emptied
     }
 
     pub(crate) fn down(&self) -> Option<&Error> {

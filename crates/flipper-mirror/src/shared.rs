@@ -7,7 +7,7 @@ use flipper_core::{Clock, FlagName, Freshness, Snapshot, Store, SystemClock, Tim
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::backup::Backup;
-use crate::image::{Ended, Image, Next, Told};
+use crate::image::{Ended, Found, Image, Next, Told};
 
 #[derive(Debug)]
 pub(crate) struct Shared<S> {
@@ -91,11 +91,35 @@ impl<S: Store> Shared<S> {
             asking.is_over = true;
             match self.with(|image| image.end_read(name, ticket, &told, answer, now())) {
                 Ended::Done => return,
-                Ended::Again => told = None,
+                Ended::Newer | Ended::Again => told = None,
                 // A load finds out.
                 Ended::Failed => return self.load_wanted.notify_one(),
             }
         }
+    }
+
+    /// Reads a flag that was written just now: once, unless what is read may be older than that. What comes after it is left to others.
+    async fn read_written(&self, name: &str, told: Told, written: Option<Found>) {
+        let Ok(flag_name) = FlagName::new(name) else { return };
+        for _ in 0..3 {
+            let ticket = self.with(|image| image.begin_read(name));
+            let mut asking = Asking { shared: self, name, is_over: false };
+            let answer = self.inner.get(flag_name).await;
+            asking.is_over = true;
+            match self.with(|image| image.end_read(name, ticket, &told, answer, now())) {
+                Ended::Done => return,
+                Ended::Newer => break,
+                Ended::Again => {}
+                Ended::Failed => {
+                    // The best that is known.
+                    if let Some(found) = written {
+                        self.with(|image| image.take(name, found));
+                    }
+                    break;
+                }
+            }
+        }
+        self.load_wanted.notify_one();
     }
 
     /// Answers with the last known good state until the store was loaded, if there is one. Reads a file, once.
@@ -124,10 +148,14 @@ impl<S: Store> Shared<S> {
         }
     }
 
-    /// Does what is to be done after a write of ours.
-    pub(crate) async fn settle(&self, next: Next) {
+    /// Does what is to be done after a write of ours, which has come to this, as far as that is known.
+    pub(crate) async fn settle(&self, next: Next, written: Option<Found>) {
         if let Next::Read(name, told) = next {
-            self.read_now(&name, told).await;
+            self.read_written(&name, told, written).await;
+        }
+        if self.with(|image| image.is_emptied()) {
+            // There may be a flag again.
+            self.load_wanted.notify_one();
         }
     }
 }

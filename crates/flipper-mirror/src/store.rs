@@ -20,7 +20,7 @@ use crate::shared::{Shared, now};
 
 /// Keeps all flags of any store in memory, and follows it: checks cost what a map lookup costs, and go on while the store is away.
 ///
-/// Reads and writes go to the store; what they find and write is in the mirror when they return. Dropping the mirror ends
+/// Reads and writes go to the store; what they write is in the mirror when they return. Dropping the mirror ends
 /// its task.
 ///
 /// # Examples
@@ -124,8 +124,13 @@ impl<S: Store> MirrorStore<S> {
     }
 
     async fn wrote(&self, name: &str, wrote: Wrote) {
-        let next = self.shared.with(|image| image.end_write(name, wrote));
-        self.shared.settle(next).await;
+        let written = match &wrote {
+            Wrote::State(found) => Some(found.clone()),
+            Wrote::Absent => Some(None),
+            Wrote::Nothing | Wrote::Unknown => None,
+        };
+        let next = self.shared.with(|image| image.end_write(name, wrote, now()));
+        self.shared.settle(next, written).await;
     }
 }
 
@@ -149,7 +154,7 @@ impl<S: Store> Drop for UnderWay<'_, S> {
             return;
         }
         // It may have happened, and nobody will say so.
-        self.shared.with(|image| image.end_write(self.name, Wrote::Unknown));
+        self.shared.with(|image| image.end_write(self.name, Wrote::Unknown, now()));
         self.shared.load_wanted.notify_one();
     }
 }
@@ -189,7 +194,8 @@ impl<S: Store> Store for MirrorStore<S> {
         let mut under_way = UnderWay::begin(&self.shared, name.as_str());
         let written = self.shared.inner.delete(name, expect).await;
         under_way.is_over = true;
-        self.wrote(name.as_str(), outcome(&written, None)).await;
+        let wrote = if matches!(written, Ok(false)) { Wrote::Absent } else { outcome(&written, None) };
+        self.wrote(name.as_str(), wrote).await;
         written
     }
 

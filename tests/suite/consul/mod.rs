@@ -3,6 +3,8 @@
 mod cluster;
 mod editors;
 mod follow;
+mod hostile;
+mod impostors;
 mod outages;
 mod places;
 mod python;

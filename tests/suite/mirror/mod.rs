@@ -1,6 +1,7 @@
 //! The mirror over Redis: while the server is killed, held, flushed and cut off, checks go on.
 
 mod hostile;
+mod late;
 mod outages;
 pub(crate) mod storm;
 
@@ -69,6 +70,6 @@ pub(crate) async fn until(what: &str, limit: Duration, mut is_so: impl FnMut() -
         assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let waited = limit - deadline.saturating_duration_since(Instant::now());
+    let waited = limit.saturating_sub(deadline.saturating_duration_since(Instant::now()));
     println!("{what} after {waited:?}");
 }

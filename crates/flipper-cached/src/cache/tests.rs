@@ -220,6 +220,8 @@ fn while_the_store_is_away_the_last_state_answers() {
     assert!(refreshes(&cache, "X", 31_500));
     assert!(!refreshes(&cache, "Y", 32_499) && !refreshes(&cache, "X", 32_499));
     assert!(refreshes(&cache, "X", 32_500));
+    // It does not take the turn of others.
+    assert!(refreshes(&cache, "Y", 42_000));
     fail(&cache, "X", ErrorKind::PermissionDenied, 32_600);
     assert_eq!(hit(&cache, "X", 32_600), stale(1, 30_500, StaleCause::PermissionDenied));
     read(&cache, "Z", None, 33_000);

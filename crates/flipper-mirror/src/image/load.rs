@@ -107,7 +107,10 @@ impl Image {
         let before = self.snapshot.freshness();
         let was_stale = matches!(before, Freshness::Stale { .. });
         let is_current = !self.is_unfollowed && (!was_stale || !self.is_load_old);
-        let is_empty = self.snapshot.is_empty();
+        // What is being read may be older than this.
+        self.outdate_reads();
+        self.untold.retain(|_, untold| !untold.is_over(now));
+        let is_empty = self.snapshot.is_empty() && self.snapshot.marked().is_empty();
         self.snapshot.edit(|edit| {
             if is_empty {
                 // All at once, which is quicker; and to say each of them would take no less than to say that there are some.
@@ -127,8 +130,11 @@ impl Image {
                 changes.push(Change::Deleted { name, version: None });
             }
             for (name, version, error) in bad {
-                edit.mark(&name, stale);
-                changes.push(Change::Bad { name, version, error });
+                // Since when, if it is so already.
+                if !edit.is_marked(&name) {
+                    edit.mark(&name, stale);
+                    changes.push(Change::Bad { name, version, error });
+                }
             }
             if is_current {
                 edit.set_freshness(Freshness::Live);
@@ -141,6 +147,7 @@ impl Image {
             }
         });
         self.is_emptied = false;
+        self.since_emptied.clear();
         self.is_unsaved = true;
         if !is_current {
             for change in &changes {
@@ -169,10 +176,14 @@ impl Image {
             } else {
                 Freshness::Stale { since: now, cause: StaleCause::Unavailable }
             };
-            let gone: Vec<Name> =
-                self.snapshot.records().iter().map(|known| known.value.name().into()).collect();
+            let since = std::mem::take(&mut self.since_emptied);
+            let records = self.snapshot.records();
+            let names = records.iter().map(|known| Name::from(known.value.name()));
+            let gone: Vec<Name> = names.filter(|name| !since.contains(name)).collect();
             self.snapshot.edit(|edit| {
-                edit.replace_all::<Versioned<Flag>>([]);
+                for name in &gone {
+                    edit.remove(name);
+                }
                 edit.set_freshness(freshness);
             });
             for name in gone {

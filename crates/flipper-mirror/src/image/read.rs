@@ -26,7 +26,9 @@ pub(crate) struct Ticket {
 pub(crate) enum Ended {
     /// What is known is what is there.
     Done,
-    /// Something has happened meanwhile: there may be a newer state.
+    /// It was taken over, and something has happened meanwhile: there may be a newer state.
+    Newer,
+    /// It may be older than what was taken over meanwhile.
     Again,
     /// The store could not be asked.
     Failed,
@@ -59,7 +61,10 @@ impl Image {
         }
         match answer {
             Ok(found) => {
-                self.expect(name, told, &found);
+                // A write of ours since it began is still to be told.
+                if since == ticket {
+                    self.expect(name, told, &found);
+                }
                 self.take(name, found);
             }
             Err(error) if error.kind() == ErrorKind::Corrupt => {
@@ -67,7 +72,7 @@ impl Image {
             }
             Err(_) => return Ended::Failed,
         }
-        if since == ticket { Ended::Done } else { Ended::Again }
+        if since == ticket { Ended::Done } else { Ended::Newer }
     }
 
     /// Takes note of what has yet to be told, now that this was read.
@@ -75,9 +80,17 @@ impl Image {
         let Some(untold) = self.untold.get_mut(name) else { return };
         let version = found.as_ref().map(|found| found.version.clone());
         if told.as_ref() == Some(&version) {
-            self.untold.remove(name);
-        } else if told.is_some() || untold.back() != Some(&version) {
-            *untold = [version].into();
+            untold.versions.clear();
+        } else if told.is_some() || untold.versions.back() != Some(&version) {
+            untold.versions = [version].into();
+        }
+    }
+
+    /// Takes note that something has happened to all flags: what is being read may be older than what is known.
+    pub(super) fn outdate_reads(&mut self) {
+        for reading in self.reading.values_mut() {
+            reading.touched += 1;
+            reading.taken += 1;
         }
     }
 

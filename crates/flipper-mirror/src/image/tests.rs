@@ -32,7 +32,14 @@ fn write(image: &mut Image, number: i64, meanwhile: &[i64]) -> Next {
     for number in meanwhile {
         told(image, *number);
     }
-    image.end_write("X", Wrote::State(Some(found(number))))
+    image.end_write("X", Wrote::State(Some(found(number))), now())
+}
+
+/// Reads what is stored, as the task does when it is told to.
+fn read(image: &mut Image, next: Next, stored: Option<i64>) {
+    let Next::Read(name, told) = next else { panic!("to be read, not {next:?}") };
+    let ticket = image.begin_read(&name);
+    assert_eq!(image.end_read(&name, ticket, &told, Ok(stored.map(found)), now()), Ended::Done);
 }
 
 #[test]
@@ -40,16 +47,18 @@ fn what_is_told_late_does_not_undo_a_write() {
     let mut image = image();
     assert_eq!(write(&mut image, 2, &[]), Next::Nothing);
     assert_eq!(number(&image), Some(2));
-    // Older, or newer by somebody else: only the store knows.
-    assert_eq!(told(&mut image, 1), Next::Read("X".into(), Some(Some(found(1).version))));
-    assert_eq!(number(&image), Some(2));
-    let ticket = image.begin_read("X");
-    let news = Some(Some(found(1).version));
-    assert_eq!(image.end_read("X", ticket, &news, Ok(Some(found(2))), now()), Ended::Done);
-    // Our own; from here on, everything is newer.
-    assert_eq!(told(&mut image, 2), Next::Nothing);
-    assert_eq!(told(&mut image, 3), Next::Nothing);
-    assert_eq!(number(&image), Some(3));
+    // Older, or newer by somebody else: only the store knows. It may even be the same as ours.
+    for (late, stored) in [(1, 2), (2, 2), (1, 2), (3, 3)] {
+        let next = told(&mut image, late);
+        assert_eq!(number(&image), Some(2), "{late}");
+        read(&mut image, next, Some(stored));
+        assert_eq!(number(&image), Some(stored), "{late}");
+    }
+    // After a while, it is as it is told.
+    let later = Timestamp::from_secs(200);
+    assert_eq!(image.hear(Change::Put(found(4)), later), Next::Nothing);
+    assert_eq!(number(&image), Some(4));
+    assert!(image.untold.is_empty());
 }
 
 #[test]
@@ -69,8 +78,8 @@ fn of_two_writes_at_once_the_store_says_which_was_the_last() {
     let mut image = image();
     image.begin_write("X");
     image.begin_write("X");
-    assert_eq!(image.end_write("X", Wrote::State(Some(found(2)))), Next::Read("X".into(), None));
-    assert_eq!(image.end_write("X", Wrote::State(Some(found(1)))), Next::Read("X".into(), None));
+    assert_eq!(image.end_write("X", Wrote::State(Some(found(2))), now()), Next::Read("X".into(), None));
+    assert_eq!(image.end_write("X", Wrote::State(Some(found(1))), now()), Next::Read("X".into(), None));
     assert_eq!(write(&mut image, 3, &[]), Next::Nothing);
     assert_eq!(number(&image), Some(3));
 }
@@ -84,7 +93,7 @@ fn a_read_during_which_something_happens_is_repeated() {
     assert_eq!(number(&image), Some(2), "it may be older than what was told");
     let ticket = image.begin_read("X");
     assert_eq!(image.hear(Change::Touched { name: "X".into() }, now()), Next::Nothing, "it is being read");
-    assert_eq!(image.end_read("X", ticket, &None, Ok(Some(found(3))), now()), Ended::Again);
+    assert_eq!(image.end_read("X", ticket, &None, Ok(Some(found(3))), now()), Ended::Newer);
     assert_eq!(number(&image), Some(3), "it is newer than what was known, and there may be a newer one");
     let ticket = image.begin_read("X");
     assert_eq!(image.end_read("X", ticket, &None, Ok(None), now()), Ended::Done);
@@ -121,9 +130,9 @@ fn a_write_that_is_under_way_is_newer_than_a_load() {
     image.begin_load();
     assert_eq!(image.missing(&[], now()), Some(vec![]));
     image.end_load(vec![], vec![], now());
-    image.end_write("X", Wrote::Nothing);
+    image.end_write("X", Wrote::Nothing, now());
     assert_eq!(number(&image), Some(1));
-    assert_eq!(image.end_write("X", Wrote::Nothing), Next::Nothing, "there is none");
+    assert_eq!(image.end_write("X", Wrote::Nothing, now()), Next::Nothing, "there is none");
 }
 
 #[test]
@@ -154,25 +163,69 @@ fn of_several_writes_each_is_told() {
     let gone = |image: &mut Image| image.hear(Change::Deleted { name: "X".into(), version: None }, now());
     let delete = |image: &mut Image| {
         image.begin_write("X");
-        image.end_write("X", Wrote::State(None))
+        image.end_write("X", Wrote::State(None), now())
     };
     told(&mut image, 1);
     assert_eq!(delete(&mut image), Next::Nothing);
     assert_eq!(write(&mut image, 1, &[]), Next::Nothing);
     assert_eq!(delete(&mut image), Next::Nothing);
-    // Told late, one after the other: only the last is what is there.
-    assert_eq!(gone(&mut image), Next::Read("X".into(), None));
-    assert_eq!(number(&image), None);
+    // Told late, one after the other, and each perhaps by somebody else: only reading says what is there.
+    for late in [None, Some(1), None, Some(1)] {
+        let next = match late {
+            Some(number) => told(&mut image, number),
+            None => gone(&mut image),
+        };
+        assert_eq!(number(&image), None, "our own deletion has returned");
+        read(&mut image, next, None);
+        assert_eq!(number(&image), None);
+    }
+    assert!(image.queued.is_empty() && image.reading.is_empty());
+}
+
+#[test]
+fn a_read_from_before_a_write_does_not_forget_it() {
+    let mut image = image();
+    assert_eq!(write(&mut image, 1, &[]), Next::Nothing);
+    let Next::Read(_, two) = told(&mut image, 2) else { panic!("somebody's, coalesced with ours") };
+    let slow = image.begin_read("X");
+    image.begin_write("X");
+    told(&mut image, 2);
+    assert_eq!(image.end_write("X", Wrote::State(Some(found(4))), now()), Next::Read("X".into(), None));
+    assert_eq!(image.end_read("X", slow, &two, Ok(Some(found(2))), now()), Ended::Newer);
     let ticket = image.begin_read("X");
-    assert_eq!(image.end_read("X", ticket, &None, Ok(None), now()), Ended::Done);
-    assert_eq!(told(&mut image, 1), Next::Read("X".into(), None));
-    assert_eq!(number(&image), None, "our own deletion has returned");
-    let ticket = image.begin_read("X");
-    assert_eq!(image.end_read("X", ticket, &None, Ok(None), now()), Ended::Done);
-    assert_eq!(gone(&mut image), Next::Nothing);
-    assert_eq!(told(&mut image, 2), Next::Nothing);
+    assert_eq!(image.end_read("X", ticket, &None, Ok(Some(found(4))), now()), Ended::Done);
+    told(&mut image, 3);
+    assert_eq!(number(&image), Some(4), "somebody's, from in between, told late");
+}
+
+#[test]
+fn what_is_never_told_is_not_kept_for_ever() {
+    let mut image = image();
+    for number in 0..1_000 {
+        let name = format!("N{number}");
+        image.begin_write(&name);
+        assert_eq!(image.end_write(&name, Wrote::Absent, now()), Next::Nothing);
+        assert!(!image.untold.contains_key(&*name), "nobody tells that nothing was deleted");
+        image.begin_write(&name);
+        image.end_write(&name, Wrote::State(None), now());
+    }
+    image.begin_load();
+    image.missing(&[], now()).unwrap();
+    image.end_load(vec![], vec![], Timestamp::from_secs(200));
+    assert!(image.untold.is_empty());
+}
+
+#[test]
+fn a_slow_read_does_not_undo_a_load() {
+    let mut image = image();
+    told(&mut image, 1);
+    let slow = image.begin_read("X");
+    image.begin_load();
+    let listed = vec![Listed::Flag(found(2))];
+    image.missing(&listed, now()).unwrap();
+    image.end_load(listed, vec![], now());
+    assert_eq!(image.end_read("X", slow, &None, Ok(Some(found(1))), now()), Ended::Again);
     assert_eq!(number(&image), Some(2));
-    assert!(image.untold.is_empty() && image.queued.is_empty() && image.reading.is_empty());
 }
 
 #[test]
