@@ -1,9 +1,10 @@
 //! What the mirror, its task and its reads have in common.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flipper_core::{Clock, FlagName, Freshness, Snapshot, Store, SystemClock, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::backup::Backup;
@@ -98,28 +99,30 @@ impl<S: Store> Shared<S> {
         }
     }
 
-    /// Reads a flag that was written just now: once, unless what is read may be older than that. What comes after it is left to others.
-    async fn read_written(&self, name: &str, told: Told, written: Option<Found>) {
-        let Ok(flag_name) = FlagName::new(name) else { return };
+    /// Reads a flag that was written just now: once, unless what is read may be older than that. Returns
+    /// whether there may be a newer state, which is left to others.
+    async fn read_written(&self, name: &str, told: Told, written: Option<Found>) -> bool {
+        let Ok(flag_name) = FlagName::new(name) else { return false };
         for _ in 0..3 {
             let ticket = self.with(|image| image.begin_read(name));
             let mut asking = Asking { shared: self, name, is_over: false };
             let answer = self.inner.get(flag_name).await;
             asking.is_over = true;
             match self.with(|image| image.end_read(name, ticket, &told, answer, now())) {
-                Ended::Done => return,
-                Ended::Newer => break,
+                Ended::Done => return false,
+                Ended::Newer => return true,
                 Ended::Again => {}
                 Ended::Failed => {
                     // The best that is known.
                     if let Some(found) = written {
                         self.with(|image| image.take(name, found));
                     }
-                    break;
+                    self.load_wanted.notify_one();
+                    return false;
                 }
             }
         }
-        self.load_wanted.notify_one();
+        true
     }
 
     /// Answers with the last known good state until the store was loaded, if there is one. Reads a file, once.
@@ -149,9 +152,17 @@ impl<S: Store> Shared<S> {
     }
 
     /// Does what is to be done after a write of ours, which has come to this, as far as that is known.
-    pub(crate) async fn settle(&self, next: Next, written: Option<Found>) {
-        if let Next::Read(name, told) = next {
-            self.read_written(&name, told, written).await;
+    pub(crate) async fn settle(self: &Arc<Self>, next: Next, written: Option<Found>) {
+        if let Next::Read(name, told) = next
+            && self.read_written(&name, told, written).await
+        {
+            match Handle::try_current() {
+                Ok(runtime) => {
+                    let shared = Arc::clone(self);
+                    runtime.spawn(async move { shared.read(&name, None).await });
+                }
+                Err(_) => self.load_wanted.notify_one(),
+            }
         }
         if self.with(|image| image.is_emptied()) {
             // There may be a flag again.
