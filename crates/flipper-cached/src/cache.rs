@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use flipper_core::{Change, Error, ErrorKind, Flag, Freshness, Known, Result, Timestamp, Version, Versioned};
+use flipper_core::{Error, ErrorKind, Flag, Freshness, Known, Result, Timestamp, Version, Versioned};
 use foldhash::fast::RandomState;
 use lru::LruCache;
 
@@ -17,6 +17,12 @@ use crate::load::{Flight, Load};
 use crate::refresh::Waiting;
 use crate::stats::Counters;
 use crate::trouble::Trouble;
+
+mod hear;
+mod under_way;
+
+use under_way::{State, UnderWay};
+pub(crate) use under_way::{Ticket, Wrote};
 
 /// How long nobody asks again for what could not be read.
 const RETRY: Millis = 1_000;
@@ -56,48 +62,6 @@ pub(crate) struct Cache {
     /// What keeps the store from being followed.
     unfollowed: Trouble,
     pub(crate) counters: Counters,
-}
-
-#[derive(Debug)]
-struct State {
-    /// The names of the entries, in the order of their use.
-    order: LruCache<Name, (), RandomState>,
-    under_way: HashMap<Name, UnderWay, RandomState>,
-    /// Until when writes may happen of which nobody knows.
-    unsettled: HashMap<Name, Millis, RandomState>,
-    tickets: u64,
-}
-
-/// Reads and writes of one flag that have not ended.
-#[derive(Debug, Default)]
-struct UnderWay {
-    reads: u32,
-    writes: u32,
-    /// How often something has happened to the flag since the first of them began.
-    happened: u64,
-    /// A read that others can wait for.
-    flight: Option<Flight>,
-}
-
-/// A read or a write that has begun.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ticket {
-    pub(crate) number: u64,
-    happened: u64,
-    began: Millis,
-}
-
-/// What has come of a write.
-#[derive(Debug)]
-pub(crate) enum Wrote {
-    /// This is what is stored.
-    State(Found),
-    /// Somebody else has written.
-    Conflict,
-    /// Nothing has happened.
-    Nothing,
-    /// Nobody knows.
-    Unknown,
 }
 
 /// What a check has found in memory.
@@ -393,32 +357,6 @@ impl Cache {
         }
     }
 
-    /// Takes what the store's watch tells.
-    pub(crate) fn hear(&self, change: &Change, now: Timestamp) {
-        match change {
-            Change::Put(found) => self.hear_of(found.value.name(), Some(&found.version)),
-            Change::Deleted { name, .. } => self.hear_of(name, None),
-            Change::Touched { name } | Change::Bad { name, .. } => self.outdate(&mut self.lock(), name),
-            Change::Down { error } => self.set_unfollowed(error, now),
-            // `Resync`, and what is not known.
-            _ => {
-                self.unfollowed.clear();
-                self.outdate_all();
-            }
-        }
-    }
-
-    pub(crate) fn set_unfollowed(&self, error: &Error, now: Timestamp) {
-        self.unfollowed.set(error, now);
-    }
-
-    fn hear_of(&self, name: &str, version: Option<&Version>) {
-        let mut state = self.lock();
-        state.happened(name);
-        // What is told of a write of ours is known.
-        self.doubt(name, version);
-    }
-
     /// Forgets what answers checks of a flag, unless it is of this version.
     fn doubt(&self, name: &str, version: Option<&Version>) {
         if let Some(entry) = self.entries.pin().get(name)
@@ -450,47 +388,6 @@ impl Cache {
         state.under_way.values_mut().for_each(UnderWay::happened);
         self.entries.pin().values().for_each(Entry::expire);
         self.probe.store(0, Ordering::Release);
-    }
-}
-
-impl State {
-    fn begin(&mut self, name: &Name, now: Millis, count: impl FnOnce(&mut UnderWay)) -> Ticket {
-        self.tickets += 1;
-        let under_way = self.under_way.entry(Arc::clone(name)).or_default();
-        count(under_way);
-        Ticket { number: self.tickets, happened: under_way.happened, began: now }
-    }
-
-    /// Does something with what is under way for a flag.
-    fn end(&mut self, name: &str, end: impl FnOnce(&mut UnderWay) -> bool) -> bool {
-        self.under_way.get_mut(name).is_some_and(end)
-    }
-
-    fn happened(&mut self, name: &str) {
-        if let Some(under_way) = self.under_way.get_mut(name) {
-            under_way.happened();
-        }
-    }
-
-    /// Forgets a flag of which nothing is under way.
-    fn settle(&mut self, name: &str) {
-        if self.under_way.get(name).is_some_and(|under_way| under_way.reads == 0 && under_way.writes == 0) {
-            self.under_way.remove(name);
-        }
-    }
-}
-
-impl UnderWay {
-    /// What has begun before is old, and nobody else shall wait for it.
-    fn happened(&mut self) {
-        self.happened += 1;
-        self.flight = None;
-    }
-
-    /// Ends a read; returns whether nothing has happened since it began.
-    fn land(&mut self, ticket: Ticket) -> bool {
-        self.flight.take_if(|flight| flight.is(ticket.number));
-        self.happened == ticket.happened
     }
 }
 

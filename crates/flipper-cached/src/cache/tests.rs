@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 #![allow(clippy::unnecessary_wraps, clippy::type_complexity, reason = "as the rules take and give it")]
 
-use flipper_core::{FlagName, ResyncCause, StaleCause};
+use flipper_core::{Change, FlagName, ResyncCause, StaleCause};
 use futures_util::FutureExt;
 
 use super::*;
