@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use flipper_core::{Error, ErrorKind, Result};
-use flipper_mirror::MirrorStore;
+use flipper_mirror::{MirrorStore, MirrorStoreBuilder};
 use reqwest::header::{HeaderMap, HeaderValue};
 
 use crate::address::Address;
@@ -217,14 +217,7 @@ impl ConsulStoreBuilder {
     ///
     /// Dropping the future ends the store.
     pub async fn connect(self) -> Result<ConsulStore> {
-        let timeout = self.start_timeout;
-        let (kv, lkg, emptied) = self.parts()?;
-        let mut builder = MirrorStore::builder(kv).emptied_from(emptied).reload_interval(LONGEST);
-        builder = builder.start_timeout(timeout);
-        if let Some(path) = lkg {
-            builder = builder.last_known_good(path);
-        }
-        builder.start().await.map(ConsulStore::new)
+        self.mirror()?.start().await.map(ConsulStore::new)
     }
 
     /// Makes the store, without waiting: until all flags are in memory, checks answer their default.
@@ -237,15 +230,10 @@ impl ConsulStoreBuilder {
     ///
     /// Outside of a Tokio runtime.
     pub fn connect_lazy(self) -> Result<ConsulStore> {
-        let (kv, lkg, emptied) = self.parts()?;
-        let mut builder = MirrorStore::builder(kv).emptied_from(emptied).reload_interval(LONGEST);
-        if let Some(path) = lkg {
-            builder = builder.last_known_good(path);
-        }
-        Ok(ConsulStore::new(builder.start_unready()))
+        Ok(ConsulStore::new(self.mirror()?.start_unready()))
     }
 
-    fn parts(self) -> Result<(Kv, Option<PathBuf>, usize)> {
+    fn mirror(self) -> Result<MirrorStoreBuilder<Kv>> {
         let address = self.address?;
         let base_key = self.base_key.trim_end_matches('/');
         let is_legal =
@@ -280,7 +268,15 @@ impl ConsulStoreBuilder {
         let prefix = format!("{base_key}/");
         let emptied_from = self.emptied_from.max(1);
         let shared = Shared::new(api, prefix, self.wait, self.heartbeat, emptied_from);
-        Ok((Kv::new(shared), self.last_known_good, self.emptied_from))
+        // The watch tells everything each time: a regular load would find nothing else.
+        let mirror = MirrorStore::builder(Kv::new(shared))
+            .emptied_from(emptied_from)
+            .reload_interval(LONGEST)
+            .start_timeout(self.start_timeout);
+        Ok(match self.last_known_good {
+            Some(path) => mirror.last_known_good(path),
+            None => mirror,
+        })
     }
 }
 

@@ -82,15 +82,21 @@ impl<S: Store> Shared<S> {
         self.read_now(name, told).await;
     }
 
+    /// Reads a flag once, and takes over what it is, unless that may be older than what is known.
+    async fn ask(&self, flag_name: FlagName<'_>, told: &Told) -> Ended {
+        let name = flag_name.as_str();
+        let ticket = self.with(|image| image.begin_read(name));
+        let mut asking = Asking { shared: self, name, is_over: false };
+        let answer = self.inner.get(flag_name).await;
+        asking.is_over = true;
+        self.with(|image| image.end_read(name, ticket, told, answer, now()))
+    }
+
     /// Reads a flag, and takes over what it is; again, as long as something happens to it meanwhile.
     async fn read_now(&self, name: &str, mut told: Told) {
         let Ok(flag_name) = FlagName::new(name) else { return };
         loop {
-            let ticket = self.with(|image| image.begin_read(name));
-            let mut asking = Asking { shared: self, name, is_over: false };
-            let answer = self.inner.get(flag_name).await;
-            asking.is_over = true;
-            match self.with(|image| image.end_read(name, ticket, &told, answer, now())) {
+            match self.ask(flag_name, &told).await {
                 Ended::Done => return,
                 Ended::Newer | Ended::Again => told = None,
                 // A load finds out.
@@ -104,11 +110,7 @@ impl<S: Store> Shared<S> {
     async fn read_written(&self, name: &str, told: Told, written: Option<Found>) -> bool {
         let Ok(flag_name) = FlagName::new(name) else { return false };
         for _ in 0..3 {
-            let ticket = self.with(|image| image.begin_read(name));
-            let mut asking = Asking { shared: self, name, is_over: false };
-            let answer = self.inner.get(flag_name).await;
-            asking.is_over = true;
-            match self.with(|image| image.end_read(name, ticket, &told, answer, now())) {
+            match self.ask(flag_name, &told).await {
                 Ended::Done => return false,
                 Ended::Newer => return true,
                 Ended::Again => {}
