@@ -1,6 +1,8 @@
 """Uses the installed flipper-client on flags in a store, as it is told.
 
-    python flags.py redis|consul PORT BASE_KEY
+    python flags.py redis|consul|s3 PORT PLACE
+
+The place is the base key; of S3, the bucket and the two keys of the client, with spaces between them.
 
 Each line of standard input is a JSON list, a verb of the client and its arguments; each line of standard output is what came
 of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
@@ -9,6 +11,7 @@ of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
     stored                  what `list` and `get_meta` say of all flags
     edit, NAME, N           N edits of the client data of a flag, as flipper-client makes them
     edit_carefully, NAME, N the same, but each write fails, and is made again, if somebody has written since the read
+    list_often, N           lists so often, and says which exceptions were met
     toggle, N               creates, switches, edits and destroys flags of its own
 """
 
@@ -43,6 +46,14 @@ if kind == "redis":
 
     connection = redis.Redis("127.0.0.1", port)
     store = RedisFeatureFlagStore(connection, base_key=base_key)
+elif kind == "s3":
+    import boto3
+    from flipper import S3FeatureFlagStore
+
+    bucket, access_key, secret_key = base_key.split(" ")
+    keys = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
+    s3 = boto3.client("s3", endpoint_url="http://127.0.0.1:%d" % port, region_name="us-east-1", **keys)
+    store = S3FeatureFlagStore(s3, bucket)
 else:
     import consul
     from flipper.contrib.consul import ConsulFeatureFlagStore
@@ -94,6 +105,16 @@ def toggle(count):
             client.destroy(name)
 
 
+def list_often(count):
+    met = []
+    for _ in range(count):
+        try:
+            list(client.list())
+        except Exception as error:
+            met.append(repr(error))
+    return met
+
+
 VERBS = {
     "create": lambda name, on, data: client.create(name, is_enabled=on, client_data=data) and None,
     "enable": client.enable,
@@ -106,6 +127,7 @@ VERBS = {
     "set_bucketer": lambda name, *of: client.set_bucketer(name, bucketer(*of)),
     "set_client_data": client.set_client_data,
     "stored": lambda: {flag.name: client.get_meta(flag.name) for flag in client.list()},
+    "list_often": list_often,
     "edit": edit,
     "edit_carefully": edit_carefully,
     "toggle": toggle,

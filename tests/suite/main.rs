@@ -11,6 +11,7 @@ mod local;
 mod mirror;
 mod peer;
 mod redis;
+mod s3;
 mod seed;
 mod vectors;
 mod wrappers;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flipper_core::Result;
+use flipper_follow::Following;
 
 use crate::dial::{Dialer, Limits, Source};
-use crate::follow::Following;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::poll::Polled;
 use crate::shared::Shared;
 use crate::store::RedisStore;
 use crate::write::{Replicas, Writer};
@@ -132,8 +131,7 @@ impl RedisStoreBuilder {
             link: Link::new(Arc::clone(&dialer)),
             writer: Writer::new(&dialer, is_own, self.replicas),
             dialer,
-            following: Following::default(),
-            polled: Polled::default(),
+            following: Following::new("redis"),
             poll_interval: self.poll_interval,
         }))
     }

@@ -58,7 +58,6 @@ mod inbox;
 mod keys;
 mod link;
 mod list;
-mod poll;
 mod record;
 mod shared;
 mod store;

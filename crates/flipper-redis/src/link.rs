@@ -1,9 +1,9 @@
 //! A connection that is made when it is needed, and made again when it is lost.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use flipper_core::{Error, ErrorKind, Result};
+use flipper_follow::Backoff;
 use redis::{Cmd, RedisResult, Value};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -12,27 +12,6 @@ use tokio::time::{Instant, timeout};
 use crate::dial::Dialer;
 use crate::error::{Asked, error, of_driver};
 use crate::wire::Live;
-
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-
-/// How long to wait between attempts to connect: longer each time, and never two clients in step.
-#[derive(Debug, Default)]
-pub(crate) struct Backoff {
-    failures: u32,
-}
-
-impl Backoff {
-    pub(crate) fn next(&mut self) -> Duration {
-        let longest = FIRST_WAIT.saturating_mul(1 << self.failures.min(10)).min(LONGEST_WAIT);
-        self.failures += 1;
-        longest.mul_f64(0.5 + 0.5 * fastrand::f64())
-    }
-
-    pub(crate) fn reset(&mut self) {
-        self.failures = 0;
-    }
-}
 
 /// How an attempt has ended; `None` while it is under way.
 type Outcome = watch::Receiver<Option<Result<Live>>>;
@@ -137,7 +116,7 @@ impl Link {
                     state.backoff.reset();
                 }
                 Err(error) => {
-                    let wait = state.backoff.next();
+                    let wait = state.backoff.next_wait();
                     state.failed = Some((Instant::now() + wait, error.clone()));
                 }
             }

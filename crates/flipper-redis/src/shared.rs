@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flipper_follow::Following;
 use tokio::task::JoinHandle;
 
 use crate::dial::Dialer;
-use crate::follow::Following;
 use crate::keys::Keys;
 use crate::link::Link;
-use crate::poll::Polled;
 use crate::write::Writer;
 
 #[derive(Debug)]
@@ -19,7 +18,6 @@ pub(crate) struct Shared {
     pub(crate) link: Link,
     pub(crate) writer: Writer,
     pub(crate) following: Following,
-    pub(crate) polled: Polled,
     pub(crate) poll_interval: Duration,
 }
 

@@ -14,13 +14,14 @@ use redis::aio::ConnectionLike;
 use redis::{Client, cmd};
 use tokio::runtime::Handle;
 
+use crate::address;
 use crate::builder::RedisStoreBuilder;
 use crate::dial::Source;
 use crate::error::error;
+use crate::list::list;
 use crate::record::Record;
 use crate::shared::Shared;
 use crate::write::{Edit, Outcome};
-use crate::{address, follow, poll};
 
 /// Keeps flags in Redis, as flipper-client does: a string at `base_key/name` for each.
 ///
@@ -100,7 +101,7 @@ impl RedisStore {
     async fn write(&self, name: FlagName<'_>, edit: Edit<'_>, expect: Expect<'_>) -> Result<Outcome> {
         let written = self.0.writer.write(&self.0.link, &self.0.keys.of(name), edit, expect).await;
         // Whatever has become of it.
-        poll::touch(&self.0, name.as_str());
+        self.0.following.touch(name);
         written
     }
 }
@@ -117,9 +118,9 @@ impl Store for RedisStore {
         get.arg(self.0.keys.of(name));
         let answer = self.0.link.read(&get).await;
         let record = answer.and_then(|answer| Record::read(name.as_str().as_bytes(), answer));
-        let record = record.map_err(at("get", name))?;
-        poll::observe(&self.0, &record);
-        record.found().map_err(at("get", name))
+        let read = record.and_then(Record::found).map_err(at("get", name));
+        self.0.following.observe(name, &read);
+        read
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
@@ -148,7 +149,7 @@ impl Store for RedisStore {
     }
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
-        let listed = poll::observed_list(&self.0, page);
+        let listed = self.0.following.observe_listing(page, list(&self.0.link, &self.0.keys, page));
         Box::pin(listed.map(|item| item.map_err(|error| error.with_operation("list"))))
     }
 
@@ -158,7 +159,7 @@ impl Store for RedisStore {
     }
 
     fn watch(&self) -> Option<BoxStream<'static, Change>> {
-        Some(follow::watch(&self.0))
+        Some(flipper_follow::watch(&self.0))
     }
 
     async fn close(&self) -> Result<()> {

@@ -6,6 +6,7 @@
 //! * [`ManualClock`] and [`FixedRandom`] make evaluations repeatable.
 //! * [`EventRecorder`] keeps events, to compare them with those that are expected.
 //! * With the feature `servers`: `RedisServer` and `ConsulServer` run real servers for a test, and `Proxy` disturbs what passes to and from it.
+//!   With `s3-servers`: `S3Server` and `MotoServer`.
 //!
 //! A store proves itself in one line; `absent` counts the behaviours for which the subject lacks a hook:
 //!
@@ -24,6 +25,8 @@ pub mod conformance;
 mod consul_server;
 mod events;
 mod fault;
+#[cfg(feature = "s3-servers")]
+mod moto_server;
 #[cfg(feature = "servers")]
 mod process;
 #[cfg(feature = "servers")]
@@ -31,6 +34,10 @@ mod proxy;
 mod record;
 #[cfg(feature = "servers")]
 mod redis_server;
+#[cfg(feature = "s3-servers")]
+mod s3_objects;
+#[cfg(feature = "s3-servers")]
+mod s3_server;
 mod sources;
 mod stream;
 mod subject;
@@ -40,11 +47,15 @@ mod with;
 pub use consul_server::ConsulServer;
 pub use events::{EventRecorder, RecordedEvent};
 pub use fault::{Fault, FaultStore, Operation};
+#[cfg(feature = "s3-servers")]
+pub use moto_server::MotoServer;
 #[cfg(feature = "servers")]
 pub use proxy::{Proxy, Weather};
 pub use record::{Call, RecordingStore};
 #[cfg(feature = "servers")]
 pub use redis_server::RedisServer;
+#[cfg(feature = "s3-servers")]
+pub use s3_server::{S3Conditions, S3Failure, S3Server, s3_config};
 pub use sources::{FixedRandom, ManualClock};
 pub use stream::{collect, next};
 pub use subject::Subject;

@@ -43,10 +43,10 @@ impl Process {
         how_to_get: &str,
     ) -> Self {
         let folders = std::env::var_os("PATH").unwrap_or_default();
-        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers");
-        let unpacked = unpacked.join(program).join("usr/bin");
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
         let mut folders: Vec<_> = std::env::split_paths(&folders).collect();
-        folders.push(unpacked);
+        folders.push(target.join("servers").join(program).join("usr/bin"));
+        folders.push(target.join("peers").join(program).join("bin"));
         let found = folders.into_iter().map(|folder| folder.join(program)).find(|path| path.is_file());
         let path = found.unwrap_or_else(|| {
             panic!("{program} is not on PATH: {how_to_get}, or run `scripts/test`, which does it")

@@ -41,7 +41,7 @@ struct Known {
 enum State {
     /// What was told last.
     Told(Option<Version>),
-    /// Somebody has seen another state than was told: the next listing tells what it is, whatever it is.
+    /// Somebody has seen another state than was told: the next listing tells that it is to be read once more, whatever it is.
     Unsettled,
 }
 
@@ -54,7 +54,8 @@ impl Diff {
     /// Takes note of what the store has told somebody meanwhile; returns [`Change::Touched`] if it is not what was told last.
     ///
     /// Without that, whoever loads a state between two listings that is gone again by the next would keep it: for the listings,
-    /// nothing has changed. It is not told what was seen, since that may be older than what somebody else has seen.
+    /// nothing has changed. It is not told what was seen, since that may be older than what somebody else has seen; and the next listing
+    /// tells the same once more, for the same reason.
     pub fn observe(&mut self, record: &Listed) -> Option<Change> {
         let (name, version) = identity(record);
         let is_told = |state: &State| matches!(state, State::Told(told) if told.as_ref() == version);
@@ -107,9 +108,11 @@ impl Diff {
             let state = State::Told(version.cloned());
             match self.known.entry(name.into()) {
                 Entry::Occupied(mut known) => {
-                    let is_told = known.get().state == state;
-                    known.insert(Known { state, round: self.round });
-                    if !is_told {
+                    let before = known.insert(Known { state, round: self.round }).state;
+                    if before == State::Unsettled {
+                        // What is listed may be older than what somebody has read since they were told.
+                        changes.push(Change::Touched { name: name.into() });
+                    } else if before != known.get().state {
                         changes.push(Change::from(record));
                     }
                 }
@@ -122,7 +125,10 @@ impl Diff {
         self.known.retain(|name, known| {
             let is_there = known.round == self.round || self.observed.contains(name);
             if !is_there {
-                changes.push(Change::Deleted { name: name.clone(), version: None });
+                changes.push(match known.state {
+                    State::Unsettled => Change::Touched { name: name.clone() },
+                    State::Told(_) => Change::Deleted { name: name.clone(), version: None },
+                });
             }
             is_there
         });
@@ -214,7 +220,10 @@ mod tests {
         );
         assert_eq!(seen(&mut diff).into_iter().flatten().count(), 0, "once is enough");
         diff.begin();
-        assert_eq!(words(diff.next(vec![flag("a", 1), flag("b", 1)])), ["deleted c", "put a", "put b"]);
+        assert_eq!(
+            words(diff.next(vec![flag("a", 1), flag("b", 1)])),
+            ["touched a", "touched b", "touched c"]
+        );
         diff.begin();
         assert!(diff.next(vec![flag("a", 1), flag("b", 1)]).is_empty());
     }
@@ -233,6 +242,6 @@ mod tests {
         assert!(diff.next(older()).is_empty());
         diff.begin();
         let told = diff.next(vec![flag("a", 2), flag("c", 1), flag("d", 2)]);
-        assert_eq!(words(told), ["deleted b", "put a", "put c"]);
+        assert_eq!(words(told), ["touched a", "touched b", "touched c"]);
     }
 }
