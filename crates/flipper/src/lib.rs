@@ -24,6 +24,7 @@
 //! | `file` | `FileStore`: one JSON file, durable and followed | `file:///path` |
 //! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
 //! | `consul` | `ConsulStore`: Consul, watched into memory, shared with flipper-client | `consul://host:8500` |
+//! | `s3` | `S3Store`: a bucket of S3, shared with flipper-client | none yet: it takes a client of your own |
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
 //! were checked last.
@@ -45,3 +46,5 @@ pub use flipper_memory::MemoryStore;
 pub use flipper_mirror::{MirrorStore, MirrorStoreBuilder};
 #[cfg(feature = "redis")]
 pub use flipper_redis::{RedisStore, RedisStoreBuilder};
+#[cfg(feature = "s3")]
+pub use flipper_s3::{S3Store, S3StoreBuilder, aws_sdk_s3};
