@@ -206,6 +206,7 @@ impl S3 for Objects {
         let size =
             std::fs::metadata(self.root.join(&bucket).join(&file)).map_err(S3Error::internal_error)?.len();
         let etag = put.e_tag.clone().ok_or_else(|| s3_error!(InternalError))?;
+        self.control.hold("PutObject").await;
         let mut entries = self.entries.write().await;
         let (create, replace) = {
             let settings = self.control.lock();
@@ -242,6 +243,7 @@ impl S3 for Objects {
         self.check_bucket(bucket)?;
         let failure = self.control.enter("DeleteObject", &request, key)?;
         let at = (bucket.clone(), key.clone());
+        self.control.hold("DeleteObject").await;
         let mut entries = self.entries.write().await;
         let habit = self.control.lock().delete;
         check(if_match.as_ref(), habit, |condition| match entries.get(&at) {

@@ -1,10 +1,13 @@
 //! What the server makes of the conditions of writes, and how that is found out.
 
+use std::time::Duration;
+
 use flipper_core::{Capabilities, CompareAndSet, ErrorKind, Expect, FeatureFlagClient, Page, Store};
+use flipper_s3::S3Store;
 use flipper_testkit::{S3Conditions, S3Server};
 
-use super::{bucket, fails, failure, flag, hasty, name, names, number, put, server};
-use flipper_s3::S3Store;
+use super::{BUCKET, bucket, fails, failure, flag, hasty, name, names, number, put, server};
+use crate::mirror::until;
 
 /// How many requests of each kind a call takes: reads, writes, deletions.
 async fn requests<T>(server: &S3Server, call: impl Future<Output = T>) -> ([usize; 3], T) {
@@ -84,6 +87,24 @@ async fn a_server_that_does_not_look_is_found_out_by_the_first_write() {
             assert_eq!([after_create, after_replace, after_delete], known, "{habit:?}");
         }
     }
+}
+
+/// Whoever finds out by creating once more must not bring back what somebody has deleted in between.
+#[tokio::test]
+async fn a_flag_that_is_deleted_while_that_is_found_out_stays_deleted() {
+    let server = server();
+    let (store, s3) = (hasty(server.client()), server.client());
+    server.hold("PutObject", Duration::from_millis(200));
+    let deleted = async {
+        until("the repetition", Duration::from_secs(5), || server.count("PutObject") == 2).await;
+        s3.delete_object().bucket(BUCKET).key("X").send().await.unwrap();
+    };
+    let x = flag("X", 1);
+    let (created, ()) = tokio::join!(store.put(&x, Expect::Absent), deleted);
+    created.unwrap();
+    assert_eq!(server.count("PutObject"), 3, "a third time tells");
+    assert_eq!(number(&store, "X").await, None);
+    assert_eq!(habits(store.capabilities()), [true, true]);
 }
 
 #[tokio::test]
