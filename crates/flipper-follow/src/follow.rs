@@ -30,7 +30,7 @@ pub trait Follow: Send + Sync + 'static {
     ///
     /// It says [`up`](Following::up) once no change is missed from then on, and [tells](Following::tell) them; or it [polls](Following::poll).
     /// It is dropped, wherever it stands, when the store is closed.
-    async fn follow(&self) -> Result<()>;
+    async fn follow(self: Arc<Self>) -> Result<()>;
 }
 
 /// Makes a stream of changes, as [`Store::watch`](flipper_core::Store::watch) returns it. It subscribes when it is looked at for the
@@ -105,7 +105,7 @@ fn start<F: Follow>(followed: &Arc<F>) {
     // A runtime that is being shut down drops the task here and now, and its end locks the state.
     drop(state);
     let ended = Ended(Arc::clone(followed));
-    let task = runtime.spawn(async move { follow(&*ended.0).await });
+    let task = runtime.spawn(async move { follow(&ended.0).await });
     let mut state = following.lock();
     if matches!(state.phase, Phase::Closed) {
         task.abort();
@@ -114,11 +114,11 @@ fn start<F: Follow>(followed: &Arc<F>) {
     }
 }
 
-async fn follow<F: Follow>(followed: &F) {
+async fn follow<F: Follow>(followed: &Arc<F>) {
     let mut backoff = Backoff::default();
     loop {
         let since = Instant::now();
-        if let Err(error) = followed.follow().await {
+        if let Err(error) = Arc::clone(followed).follow().await {
             followed.following().down(&error);
             // One who takes connections and hangs up is not asked all the time.
             if since.elapsed() > LASTING {

@@ -24,7 +24,7 @@
 //!
 //!     fn patience(&self) -> Duration { Duration::from_secs(5) }
 //!
-//!     async fn follow(&self) -> Result<()> {
+//!     async fn follow(self: Arc<Self>) -> Result<()> {
 //!         let list = || self.flags.list(Page::ALL).try_collect();
 //!         self.following.poll(Duration::from_secs(10), list, || false).await
 //!     }

@@ -110,11 +110,13 @@ impl Following {
         page: Page,
         listing: BoxStream<'s, Result<Listed>>,
     ) -> BoxStream<'s, Result<Listed>> {
-        if page != Page::ALL || !self.polled.is_active() {
+        if !self.polled.is_active() {
             return listing;
         }
         let names = |diff: &Diff| diff.names().map(Box::from).collect::<HashSet<Box<str>>>();
-        let known = self.polled.lock().as_ref().map(names).unwrap_or_default();
+        // A part of a listing says nothing of what is not in it.
+        let known = if page == Page::ALL { self.polled.lock().as_ref().map(names) } else { None };
+        let known = known.unwrap_or_default();
         Box::pin(stream::unfold((listing, known), async move |(mut listing, mut missing)| {
             match listing.next().await {
                 Some(Ok(record)) => {

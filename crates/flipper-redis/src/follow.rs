@@ -34,7 +34,7 @@ impl Follow for Shared {
         self.dialer.connect_timeout.saturating_mul(2)
     }
 
-    async fn follow(&self) -> Result<()> {
+    async fn follow(self: Arc<Self>) -> Result<()> {
         // What was found out of the server before is over.
         futures_lite::future::poll_once(self.dialer.moved.notified()).await;
         let inbox = Arc::new(Inbox::default());
@@ -47,7 +47,7 @@ impl Follow for Shared {
         // A server that is still loading would have whoever loads now fail, and not tell when it has loaded.
         ask_whether_it_is_there(&live).await?;
         self.following.up();
-        hear(self, &live, &inbox).await
+        hear(&self, &live, &inbox).await
     }
 }
 

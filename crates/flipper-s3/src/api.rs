@@ -1,20 +1,21 @@
 //! The five requests that the store makes, each in bounded time.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
-use aws_sdk_s3::config::http::HttpRequest;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::EncodingType;
 use flipper_core::{Error, ErrorKind, Result};
 use flipper_follow::Backoff;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-use crate::error::{Asked, Failure, error, no_s3, unanswered};
+use crate::error::{Asked, Failure, error, no_runtime, no_s3, unanswered};
+use crate::wire::{Guard, accepted};
 
 /// The largest object that is read, in bytes: no record can have more.
 pub(crate) const LARGEST: usize = flipper_core::json::MAX_BYTES;
@@ -26,7 +27,7 @@ const NEVER: &str = "flipper-never";
 /// What tells states of an object apart, without its quotes.
 pub(crate) type Etag = String;
 
-#[derive(Debug)]
+/// What there is to be asked. The client stays out of what is printed: its address may have a password.
 pub(crate) struct Api {
     pub(crate) client: Client,
     pub(crate) bucket: String,
@@ -46,7 +47,8 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     /// Not all servers tell it.
     pub(crate) etag: Option<Etag>,
-    pub(crate) size: u64,
+    /// As well.
+    pub(crate) size: Option<u64>,
 }
 
 pub(crate) struct Entries {
@@ -67,6 +69,15 @@ pub(crate) enum When<'e> {
     Never,
 }
 
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api")
+            .field("bucket", &self.bucket)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
 impl When<'_> {
     fn if_match(self) -> Option<String> {
         match self {
@@ -85,8 +96,7 @@ impl Api {
         request: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         if Handle::try_current().is_err() {
-            let message = "this store needs a Tokio runtime: call it from inside of one";
-            return Err(Failure::Other(error(ErrorKind::Unsupported, message)));
+            return Err(Failure::Other(no_runtime()));
         }
         match timeout(self.timeout, request).await {
             Ok(answer) => answer,
@@ -119,19 +129,19 @@ impl Api {
             let get = self.client.get_object().bucket(&self.bucket).key(accepted(key));
             let answer = get
                 .customize()
-                .mutate_request(address(key))
+                .interceptor(Guard::of_key(key))
                 .send()
                 .await
-                .map_err(|failure| Failure::of(&failure, Asked::Read))?;
-            let etag = answer.e_tag().and_then(unquoted).ok_or_else(|| Failure::Other(no_etag()))?;
+                .map_err(|failure| Failure::of(&failure, Asked::Object))?;
+            let etag = answer.e_tag().and_then(unquoted).ok_or_else(|| Failure::Unreadable(no_etag()))?;
             let is_large = |size: usize| size > LARGEST;
             if answer.content_length().is_some_and(|length| usize::try_from(length).map_or(true, is_large)) {
                 return Ok(Some(Object { etag, body: None }));
             }
             let (mut stream, mut body) = (answer.body, Vec::new());
             while let Some(piece) = stream.next().await {
-                let piece =
-                    piece.map_err(|_| Failure::Other(unanswered(Asked::Read, "the connection was lost")))?;
+                let piece = piece
+                    .map_err(|_| Failure::Other(unanswered(Asked::Object, "the connection was lost")))?;
                 body.extend_from_slice(&piece);
                 if is_large(body.len()) {
                     return Ok(Some(Object { etag, body: None }));
@@ -139,7 +149,7 @@ impl Api {
             }
             Ok(Some(Object { etag, body: Some(body) }))
         };
-        match self.bounded(Asked::Read, read).await {
+        match self.bounded(Asked::Object, read).await {
             Err(Failure::Missing) => Ok(None),
             read => read,
         }
@@ -152,7 +162,7 @@ impl Api {
             let put = put.content_type("application/json").set_if_match(when.if_match());
             let put = put.set_if_none_match(matches!(when, When::Absent).then(|| "*".to_owned()));
             let put = put.body(ByteStream::from(body.as_bytes().to_vec()));
-            let answer = put.customize().mutate_request(address(key)).config_override(config).send().await;
+            let answer = put.customize().interceptor(Guard::of_key(key)).config_override(config).send().await;
             let answer = answer.map_err(|failure| Failure::of(&failure, Asked::Write))?;
             let untold = || {
                 Failure::Other(unanswered(
@@ -174,7 +184,8 @@ impl Api {
                 .bucket(&self.bucket)
                 .key(accepted(key))
                 .set_if_match(when.if_match());
-            let answer = delete.customize().mutate_request(address(key)).config_override(config).send().await;
+            let answer =
+                delete.customize().interceptor(Guard::of_key(key)).config_override(config).send().await;
             answer.map(drop).map_err(|failure| Failure::of(&failure, Asked::Write))
         })
         .await
@@ -186,47 +197,29 @@ impl Api {
             // Keys may have what XML cannot hold.
             let list = self.client.list_objects_v2().bucket(&self.bucket).encoding_type(EncodingType::Url);
             let list = list.prefix(prefix).max_keys(i32::try_from(count).unwrap_or(1_000));
-            let answer = list.set_continuation_token(from).send().await;
+            let list = list.set_continuation_token(from).customize().interceptor(Guard::new());
+            let answer = list.send().await;
             let answer = answer.map_err(|failure| Failure::of(&failure, Asked::Read))?;
             let is_encoded = answer.encoding_type() == Some(&EncodingType::Url);
             let entries = answer.contents().iter().map(|object| {
                 Ok(Entry {
                     key: decoded(object.key().unwrap_or_default(), is_encoded)?,
                     etag: object.e_tag().and_then(unquoted),
-                    size: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                    size: object.size().and_then(|size| u64::try_from(size).ok()),
                 })
             });
-            let entries = entries.collect::<Result<_>>().map_err(Failure::Other)?;
+            let entries = entries.collect::<Result<Vec<_>>>().map_err(Failure::Other)?;
             let next = answer.next_continuation_token().map(str::to_owned);
-            if answer.is_truncated() == Some(true) && next.is_none() {
-                return Err(Failure::Other(no_s3(Asked::Read)));
+            // To the parser, an answer that breaks off is one that ends: so what it says of itself has to hold.
+            let is_whole =
+                answer.key_count().and_then(|count| usize::try_from(count).ok()) == Some(entries.len());
+            match answer.is_truncated() {
+                Some(false) if is_whole => Ok(Entries { entries, next: None }),
+                Some(true) if is_whole && next.is_some() => Ok(Entries { entries, next }),
+                _ => Err(Failure::Other(no_s3(Asked::Read))),
             }
-            Ok(Entries { entries, next })
         };
         self.bounded(Asked::Read, listed).await.map_err(|failure| failure.into_error(Asked::Read))
-    }
-}
-
-/// What stands for a key that the SDK takes for none.
-const STAND_IN: &str = "flipper-stand-in";
-
-fn is_blank(key: &str) -> bool {
-    key.trim().is_empty()
-}
-
-/// A key that the SDK takes.
-fn accepted(key: &str) -> &str {
-    if is_blank(key) { STAND_IN } else { key }
-}
-
-/// Puts a key of nothing but spaces in its place, before the request is signed.
-fn address(key: &str) -> impl Fn(&mut HttpRequest) + Send + Sync + use<> {
-    let key = is_blank(key).then(|| utf8_percent_encode(key, NON_ALPHANUMERIC).to_string());
-    move |request| {
-        if let Some(key) = &key {
-            // It stays what it was, a URI.
-            let _ = request.set_uri(request.uri().replacen(STAND_IN, key, 1));
-        }
     }
 }
 

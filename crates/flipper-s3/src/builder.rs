@@ -1,5 +1,6 @@
 //! Settings.
 
+use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -29,7 +30,6 @@ use crate::write::Habits;
 ///     .build()?;
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 #[must_use = "it does nothing before it is built"]
 pub struct S3StoreBuilder {
     client: Client,
@@ -39,6 +39,20 @@ pub struct S3StoreBuilder {
     concurrency: usize,
     poll_interval: Duration,
     timeout: Duration,
+}
+
+impl fmt::Debug for S3StoreBuilder {
+    /// Without the client: its address may have a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3StoreBuilder")
+            .field("bucket", &self.bucket)
+            .field("prefix", &self.prefix)
+            .field("page_size", &self.page_size)
+            .field("concurrency", &self.concurrency)
+            .field("poll_interval", &self.poll_interval)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The longest key of S3, in bytes.
@@ -87,7 +101,8 @@ impl S3StoreBuilder {
         Self { poll_interval: interval.clamp(SHORTEST_POLL, LONGEST), ..self }
     }
 
-    /// Limits how long a request may take, with all of its attempts, 10 s unless told. A listing is many requests.
+    /// Limits how long a request may take, with all of its attempts, 10 s unless told. A listing is many requests, and a write a few: the
+    /// [crate](crate) tells how many.
     ///
     /// The client's own limits count as well.
     pub fn timeout(self, timeout: Duration) -> Self {

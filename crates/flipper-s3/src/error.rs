@@ -14,7 +14,10 @@ use flipper_core::{Error, ErrorKind};
 /// What an answer that is lost leaves open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
+    /// For a listing.
     Read,
+    /// For one object, with which something may be wrong that is wrong with no other.
+    Object,
     Write,
 }
 
@@ -41,7 +44,7 @@ pub(crate) fn error(kind: ErrorKind, message: impl Into<std::borrow::Cow<'static
 /// What is not answered: a read has no effect, a write may have happened.
 pub(crate) fn unanswered(asked: Asked, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     match asked {
-        Asked::Read => error(ErrorKind::Unavailable, message),
+        Asked::Read | Asked::Object => error(ErrorKind::Unavailable, message),
         Asked::Write => error(ErrorKind::OutcomeUnknown, message),
     }
 }
@@ -156,7 +159,7 @@ fn of_code(status: u16, code: &str, region: Option<&str>, request: &str, asked: 
         }
         "InvalidObjectState" => {
             let message = "the object is archived, and has to be restored before it can be read";
-            return Failure::Unreadable(error(ErrorKind::Corrupt, format!("{message}{request}")));
+            return Failure::Unreadable(error(ErrorKind::Unsupported, format!("{message}{request}")));
         }
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
             return other(
@@ -180,14 +183,11 @@ fn of_code(status: u16, code: &str, region: Option<&str>, request: &str, asked: 
         | "Redirect"
         | "AuthorizationHeaderMalformed"
         | "IllegalLocationConstraintException" => return elsewhere(region, request),
-        "SlowDown"
-        | "Throttling"
-        | "ThrottlingException"
-        | "RequestThrottled"
-        | "RequestLimitExceeded"
-        | "TooManyRequests"
-        | "TooManyRequestsException"
-        | "BandwidthLimitExceeded" => {
+        "SlowDown" | "RequestLimitExceeded" | "TooManyRequests" | "BandwidthLimitExceeded" => {
+            return Failure::Again(error(ErrorKind::Unavailable, coded("the server has too much to do")));
+        }
+        // Also that of the service that keeps the key of an object.
+        _ if code.contains("Throttl") => {
             return Failure::Again(error(ErrorKind::Unavailable, coded("the server has too much to do")));
         }
         _ if code.starts_with("KMS.") => {
@@ -205,13 +205,19 @@ fn of_code(status: u16, code: &str, region: Option<&str>, request: &str, asked: 
     match status {
         300..=399 => elsewhere(region, request),
         412 => Failure::Refused,
-        501 => Failure::Unsupported,
+        501 => other(ErrorKind::Unsupported, "what answers cannot do that"),
         429 => Failure::Again(error(ErrorKind::Unavailable, coded("the server has too much to do"))),
-        401 | 403 => Failure::Other(error(ErrorKind::PermissionDenied, coded("the server refuses"))),
+        401 => Failure::Other(error(ErrorKind::PermissionDenied, coded("the server refuses"))),
+        403 => Failure::Unreadable(error(ErrorKind::PermissionDenied, coded("the server refuses"))),
+        // It is there, and what tells of it makes no sense.
+        200..=299 if asked == Asked::Object => {
+            let message = "the answer about the object cannot be read";
+            Failure::Unreadable(error(ErrorKind::Unsupported, format!("{message}{request}")))
+        }
         404 => Failure::Other(unanswered(asked, "what answers is no S3 server (404)")),
         409 => Failure::Other(error(ErrorKind::Unavailable, coded("the server is busy with the bucket"))),
         400..=499 if status != 408 => {
-            Failure::Other(error(ErrorKind::InvalidInput, coded("the server does not accept it")))
+            Failure::Unreadable(error(ErrorKind::InvalidInput, coded("the server does not accept it")))
         }
         _ => Failure::Other(unanswered(asked, coded("the server has failed"))),
     }
@@ -223,6 +229,10 @@ fn elsewhere(region: Option<&str>, request: &str) -> Failure {
         None => format!("the bucket is in another region, or at another address, than the client's{request}"),
     };
     Failure::Other(error(ErrorKind::InvalidInput, message))
+}
+
+pub(crate) fn no_runtime() -> Error {
+    error(ErrorKind::Unsupported, "this store needs a Tokio runtime: call it from inside of one")
 }
 
 pub(crate) fn no_s3(asked: Asked) -> Error {

@@ -38,15 +38,15 @@
 //! | the server does not know conditions | that is found out, logged, and told by [`capabilities`]: see below |
 //! | the bucket is not there, or in another region | [`InvalidInput`], which says which |
 //! | keys are wrong, have expired, or have too few rights, or the clock is wrong | [`PermissionDenied`] |
-//! | an object cannot be read | it is told as a bad record; if that is so for all of them, for lack of rights, the listing fails |
+//! | an object cannot be read: it is no flag, larger than 16 MiB, encrypted, archived, denied | it is told as a bad record, and the others are listed; if all are denied, the listing fails |
 //!
 //! # Servers without conditions
 //!
 //! S3 looks at the conditions of puts since 2024, and so do many servers that speak its protocol; others write whatever they are sent. The store
-//! finds that out with its first writes, which take two requests more, for each of three kinds: creating, replacing, deleting. From a server that does
+//! finds that out with its first put and its first deletion, which take two requests more. From a server that does
 //! not look, what is expected is read just before each write, and a write by somebody else in between is lost:
-//! [`capabilities`] says [`BestEffort`] then. Before anything is found out, it says [`Atomic`]; to know before the first write, call
-//! [`check_conditions`](S3Store::check_conditions).
+//! [`capabilities`] says [`BestEffort`] then. Before anything is found out, it says [`Atomic`]; to know before the first write, and to know of
+//! servers that look when an object is replaced, and not when it is created, call [`check_conditions`](S3Store::check_conditions).
 //!
 //! # What it costs
 //!
@@ -54,6 +54,7 @@
 //! |---|---|
 //! | a read | `GET` |
 //! | an edit | `GET`, `PUT` |
+//! | a creation | `GET`, `GET`, `PUT`; without the second `GET` once it is known that the server looks |
 //! | a deletion | `GET`, `GET`, `DELETE`: S3 does not tell whether there was something |
 //! | a listing | a `LIST` for each thousand flags, a `GET` for each flag that is not as it was in the last complete listing; 32 at the same time unless [told](S3StoreBuilder::concurrency) |
 //! | [`watch`], each [10 s](S3StoreBuilder::poll_interval) | a listing, however many watch |
@@ -68,7 +69,7 @@
 //! # Limits
 //!
 //! A version is an ETag, which of most objects is a digest of the content: a record that was changed, and changed back, is in the state that
-//! it was in. A flipper-client that edits the same flag at the same time does not look at conditions, and may replace our edit. Writes do not keep
+//! it was in. Of two who delete the same flag at the same moment, both may be told that it was they. A flipper-client that edits the same flag at the same time does not look at conditions, and may replace our edit. Writes do not keep
 //! an object's metadata.
 //!
 //! [`OutcomeUnknown`]: flipper_core::ErrorKind::OutcomeUnknown
@@ -87,6 +88,8 @@ mod list;
 mod record;
 mod shared;
 mod store;
+mod task;
+mod wire;
 mod write;
 
 pub use aws_sdk_s3;

@@ -1,18 +1,20 @@
 //! Listings: keys page by page, and many objects at once, but for those that are as they were.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use flipper_core::{BoxStream, Error, ErrorKind, Listed, Page, Result};
 use futures_lite::stream;
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 
 use crate::api::{Entries, Entry, Etag, LARGEST, Object};
 use crate::error::{Asked, Failure, no_s3};
 use crate::record::{listed, read, version};
 use crate::shared::Shared;
+use crate::task::Task;
 
 /// What the objects were when they were listed last: one that has the same ETag need not be read again, whether it is a flag or not.
 #[derive(Debug, Default)]
@@ -37,7 +39,7 @@ impl Seen {
     }
 }
 
-pub(crate) fn list(shared: &Shared, page: Page) -> BoxStream<'_, Result<Listed>> {
+pub(crate) fn list(shared: Arc<Shared>, page: Page) -> BoxStream<'static, Result<Listed>> {
     // An error is the last item.
     Box::pin(stream::unfold(Some(Lister::new(shared, page)), async |lister| {
         let mut lister = lister?;
@@ -49,6 +51,9 @@ pub(crate) fn list(shared: &Shared, page: Page) -> BoxStream<'_, Result<Listed>>
     }))
 }
 
+/// How many pages without keys are borne, one after the other.
+const EMPTY_PAGES: usize = 1_000;
+
 /// What has come of reading an object.
 enum Got {
     There(Entry, Listed),
@@ -57,29 +62,51 @@ enum Got {
     Gone,
 }
 
-/// One listing.
-struct Lister<'s> {
-    shared: &'s Shared,
+/// One listing. What is under way goes on while nobody looks at it: its time is limited.
+struct Lister {
+    shared: Arc<Shared>,
     is_complete: bool,
     before: Arc<HashMap<String, State>>,
     now: HashMap<String, State>,
     skip: usize,
     left: usize,
     /// The page that is under way.
-    page: Option<BoxFuture<'s, Result<Entries>>>,
+    page: Option<Task<Entries>>,
     from: From,
+    /// Where pages began that have been asked for.
+    tokens: HashSet<String>,
+    /// How many pages without keys there were, one after the other.
+    empty_pages: usize,
     /// What is not read yet.
     unread: VecDeque<Entry>,
-    reads: FuturesOrdered<BoxFuture<'s, Result<Got>>>,
+    reads: FuturesOrdered<Read>,
     readable: usize,
+    /// The first thing that was denied.
     denied: Option<Error>,
 }
 
 /// Waits for a page; for ever if none is under way.
-async fn arrived(page: &mut Option<BoxFuture<'_, Result<Entries>>>) -> Result<Entries> {
+async fn arrived(page: &mut Option<Task<Entries>>) -> Result<Entries> {
     match page {
         Some(page) => page.await,
         None => std::future::pending().await,
+    }
+}
+
+/// An object that is read, or need not be.
+enum Read {
+    Known(Option<Got>),
+    UnderWay(Task<Got>),
+}
+
+impl Future for Read {
+    type Output = Result<Got>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<Got>> {
+        match self.get_mut() {
+            Self::Known(got) => Poll::Ready(Ok(got.take().unwrap_or(Got::Gone))),
+            Self::UnderWay(task) => Pin::new(task).poll(context),
+        }
     }
 }
 
@@ -91,17 +118,19 @@ enum From {
     End,
 }
 
-impl<'s> Lister<'s> {
-    fn new(shared: &'s Shared, page: Page) -> Self {
+impl Lister {
+    fn new(shared: Arc<Shared>, page: Page) -> Self {
         Self {
+            before: shared.seen.get(),
             shared,
             is_complete: page == Page::ALL,
-            before: shared.seen.get(),
             now: HashMap::new(),
             skip: page.offset,
             left: page.limit.unwrap_or(usize::MAX),
             page: None,
             from: From::Start,
+            tokens: HashSet::new(),
+            empty_pages: 0,
             unread: VecDeque::new(),
             reads: FuturesOrdered::new(),
             readable: 0,
@@ -112,7 +141,7 @@ impl<'s> Lister<'s> {
     /// Returns the next record; `None` at the end.
     async fn next(&mut self) -> Result<Option<Listed>> {
         while self.left > 0 {
-            self.begin();
+            self.begin()?;
             if self.reads.is_empty() && self.page.is_none() {
                 return self.end();
             }
@@ -128,15 +157,18 @@ impl<'s> Lister<'s> {
             let listed = match got {
                 Got::Gone => continue,
                 Got::There(entry, listed) => {
-                    self.readable += 1;
+                    // What is too large was not read.
+                    self.readable += usize::from(entry.size.is_none_or(|size| !is_large(size)));
                     if let Some(etag) = entry.etag {
                         self.now.insert(entry.key, State { etag, listed: listed.clone() });
                     }
                     listed
                 }
-                // Not remembered: that it may be read one day changes nothing of it.
+                // Not remembered: the day that it may be read, it is as it was.
                 Got::Denied(entry, error) => {
-                    self.denied = Some(error.clone());
+                    if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) {
+                        self.denied.get_or_insert_with(|| error.clone());
+                    }
                     let version = entry.etag.as_deref().map(version);
                     Listed::Bad { name: self.name(&entry).into(), version, error }
                 }
@@ -148,36 +180,36 @@ impl<'s> Lister<'s> {
     }
 
     /// Begins as many reads as may be under way at once, and the next page when that will be waited for.
-    fn begin(&mut self) {
+    fn begin(&mut self) -> Result<()> {
         while self.reads.len() < self.shared.concurrency.min(self.left)
             && let Some(entry) = self.unread.pop_front()
         {
-            let read = self.read(entry);
+            let read = self.read(entry)?;
             self.reads.push_back(read);
         }
         let is_wanted =
             self.unread.len() < self.shared.concurrency && self.unread.len() + self.reads.len() < self.left;
         if self.page.is_some() || !is_wanted {
-            return;
+            return Ok(());
         }
         let from = match std::mem::replace(&mut self.from, From::End) {
             From::Start => None,
             From::Token(token) => Some(token),
-            From::End => return,
+            From::End => return Ok(()),
         };
         let count = self.shared.page_size.min(self.skip.saturating_add(self.left)).max(1);
-        let shared = self.shared;
-        self.page = Some(Box::pin(async move {
-            let entries = shared.api.list(&shared.prefix, count, from.clone()).await?;
-            if entries.next.is_some() && entries.next == from {
-                return Err(no_s3(Asked::Read));
-            }
-            Ok(entries)
-        }));
+        let shared = Arc::clone(&self.shared);
+        self.page = Some(Task::start(async move { shared.api.list(&shared.prefix, count, from).await })?);
+        Ok(())
     }
 
     fn take(&mut self, entries: Entries) -> Result<()> {
+        self.empty_pages = if entries.entries.is_empty() { self.empty_pages + 1 } else { 0 };
         if let Some(token) = entries.next {
+            // One that goes round in circles, or on and on, is none.
+            if !self.tokens.insert(token.clone()) || self.empty_pages > EMPTY_PAGES {
+                return Err(no_s3(Asked::Read));
+            }
             self.from = From::Token(token);
         }
         for entry in entries.entries {
@@ -185,7 +217,7 @@ impl<'s> Lister<'s> {
                 return Err(no_s3(Asked::Read));
             };
             // A folder of a console.
-            if entry.size == 0 && (name.is_empty() || name.ends_with('/')) {
+            if entry.size == Some(0) && (name.is_empty() || name.ends_with('/')) {
                 continue;
             }
             if self.skip > 0 {
@@ -201,19 +233,18 @@ impl<'s> Lister<'s> {
         entry.key.strip_prefix(&*self.shared.prefix).unwrap_or(&entry.key)
     }
 
-    fn read(&self, mut entry: Entry) -> BoxFuture<'s, Result<Got>> {
+    fn read(&self, mut entry: Entry) -> Result<Read> {
         let known = self.before.get(&entry.key);
         if let Some(known) = known.filter(|known| entry.etag.as_ref() == Some(&known.etag)) {
-            return Box::pin(std::future::ready(Ok(Got::There(entry, known.listed.clone()))));
+            return Ok(Read::Known(Some(Got::There(entry, known.listed.clone()))));
         }
-        let (shared, name) = (self.shared, self.name(&entry).to_owned());
-        Box::pin(async move {
-            if let Some(etag) =
-                entry.etag.clone().filter(|_| usize::try_from(entry.size).map_or(true, |size| size > LARGEST))
-            {
-                let object = Object { etag, body: None };
-                return Ok(Got::There(entry, listed(&name, read(&name, object))));
-            }
+        let name = self.name(&entry).to_owned();
+        if let Some(etag) = entry.etag.clone().filter(|_| entry.size.is_some_and(is_large)) {
+            let listed = listed(&name, read(&name, Object { etag, body: None }));
+            return Ok(Read::Known(Some(Got::There(entry, listed))));
+        }
+        let shared = Arc::clone(&self.shared);
+        let task = Task::start(async move {
             match shared.api.get(&entry.key).await {
                 Ok(Some(object)) => {
                     entry.etag = Some(object.etag.clone());
@@ -221,9 +252,10 @@ impl<'s> Lister<'s> {
                 }
                 Ok(None) => Ok(Got::Gone),
                 Err(Failure::Unreadable(error)) => Ok(Got::Denied(entry, error.with_flag(name))),
-                Err(failure) => Err(failure.into_error(Asked::Read)),
+                Err(failure) => Err(failure.into_error(Asked::Object)),
             }
-        })
+        });
+        Ok(Read::UnderWay(task?))
     }
 
     /// Ends a listing that has come to the last key.
@@ -234,8 +266,12 @@ impl<'s> Lister<'s> {
         self.shared.seen.set(std::mem::take(&mut self.now));
         match self.denied.take() {
             // Not a few bad records, but rights that were taken away.
-            Some(error) if self.readable == 0 && error.kind() == ErrorKind::PermissionDenied => Err(error),
+            Some(error) if self.readable == 0 => Err(error),
             _ => Ok(None),
         }
     }
+}
+
+fn is_large(size: u64) -> bool {
+    usize::try_from(size).map_or(true, |size| size > LARGEST)
 }

@@ -1,5 +1,6 @@
 //! What the store, its streams and its task have in common.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,7 +36,8 @@ impl Follow for Shared {
         self.api.timeout.saturating_mul(6)
     }
 
-    async fn follow(&self) -> Result<()> {
-        self.following.poll(self.poll_interval, || list(self, Page::ALL).try_collect(), || false).await
+    async fn follow(self: Arc<Self>) -> Result<()> {
+        let listing = || list(Arc::clone(&self), Page::ALL).try_collect();
+        self.following.poll(self.poll_interval, listing, || false).await
     }
 }

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 
 use crate::api::When;
 use crate::builder::S3StoreBuilder;
-use crate::error::error;
+use crate::error::{Failure, error};
 use crate::list::list;
 use crate::record;
 use crate::shared::Shared;
@@ -23,7 +23,7 @@ use crate::write::{of_read, of_write};
 
 /// Keeps flags in a bucket of S3, as flipper-client does: an object for each. See the [crate](crate) for what it costs.
 ///
-/// It needs a Tokio runtime. Dropping the store ends what runs in the background; [`close`](Store::close) also waits for it.
+/// It needs a Tokio runtime, with its timers. Dropping the store ends what runs in the background; [`close`](Store::close) also waits for it.
 ///
 /// # Examples
 ///
@@ -101,7 +101,11 @@ impl S3Store {
         match expect {
             Expect::Any => {
                 // S3 does not tell whether there was one.
-                let is_there = shared.api.get(&key).await.map_err(of_read)?.is_some();
+                let is_there = match shared.api.get(&key).await {
+                    // Whatever it is.
+                    Err(Failure::Unreadable(_)) => true,
+                    read => read.map_err(of_read)?.is_some(),
+                };
                 if is_there {
                     shared.api.delete(&key, When::Always).await.map_err(of_write)?;
                 }
@@ -149,7 +153,7 @@ impl Store for S3Store {
     }
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
-        let listed = self.0.following.observe_listing(page, list(&self.0, page));
+        let listed = self.0.following.observe_listing(page, list(Arc::clone(&self.0), page));
         Box::pin(listed.map(|item| item.map_err(|error| error.with_operation("list"))))
     }
 

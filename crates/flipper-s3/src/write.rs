@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use flipper_core::{CompareAndSet, ErrorKind, Result};
+use flipper_core::{CompareAndSet, Error, ErrorKind, Result};
 
 use crate::api::{Api, Etag, When};
 use crate::error::{Asked, Failure, error};
+
+/// How often a server has to say that it knows no such condition: once may have been about something else.
+const ATTEMPTS: usize = 2;
 
 /// What a server makes of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +17,8 @@ enum Habit {
     Unknown,
     /// It looks at it.
     Honours,
-    /// It writes, whatever the condition.
+    /// It writes, whatever the condition, or writes nothing that has one.
     Ignores,
-    /// It writes nothing that has one.
-    Rejects,
 }
 
 /// What is known of the server's habit with one kind of condition.
@@ -29,37 +30,17 @@ impl Learnt {
         match self.0.load(Ordering::Relaxed) {
             0 => Habit::Unknown,
             1 => Habit::Honours,
-            2 => Habit::Ignores,
-            _ => Habit::Rejects,
+            _ => Habit::Ignores,
         }
     }
 
     fn learn(&self, habit: Habit) {
         let before = self.0.swap(habit as u8, Ordering::Relaxed);
-        if before != habit as u8 && matches!(habit, Habit::Ignores | Habit::Rejects) {
+        if before != habit as u8 && habit == Habit::Ignores {
             log::warn!(
                 target: "flipper::s3",
                 "the server does not look at the conditions of writes: of two edits of one flag at the same time, one can be lost"
             );
-        }
-    }
-
-    /// Takes note of what has come of a write under a condition that does not hold; returns whether it was written all the same.
-    fn learn_from<T>(&self, answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
-        match answer {
-            Ok(written) => {
-                self.learn(Habit::Ignores);
-                Ok(Some(written))
-            }
-            Err(Failure::Refused | Failure::Missing) => {
-                self.learn(Habit::Honours);
-                Ok(None)
-            }
-            Err(Failure::Unsupported) => {
-                self.learn(Habit::Rejects);
-                Ok(None)
-            }
-            Err(failure) => Err(failure),
         }
     }
 }
@@ -67,8 +48,11 @@ impl Learnt {
 /// What the server makes of the conditions of a store's writes.
 #[derive(Debug, Default)]
 pub(crate) struct Habits {
+    /// `If-None-Match` of puts.
     create: Learnt,
+    /// `If-Match` of puts.
     replace: Learnt,
+    /// `If-Match` of deletions.
     delete: Learnt,
 }
 
@@ -76,7 +60,7 @@ impl Habits {
     /// What is known of puts and of deletions. What nobody has found out is as S3 has it.
     pub(crate) fn known(&self) -> (CompareAndSet, CompareAndSet) {
         let of = |learnt: &[&Learnt]| {
-            let is_bad = |learnt: &&Learnt| matches!(learnt.habit(), Habit::Ignores | Habit::Rejects);
+            let is_bad = |learnt: &&Learnt| learnt.habit() == Habit::Ignores;
             if learnt.iter().any(is_bad) { CompareAndSet::BestEffort } else { CompareAndSet::Atomic }
         };
         (of(&[&self.create, &self.replace]), of(&[&self.delete]))
@@ -84,64 +68,45 @@ impl Habits {
 
     /// Writes an object that is not there.
     pub(crate) async fn create(&self, api: &Api, key: &str, body: &str) -> Result<Etag> {
-        let learnt = &self.create;
-        let is_trusted = learnt.habit() == Habit::Honours;
-        if !is_trusted && api.get(key).await.map_err(of_read)?.is_some() {
-            return Err(conflict());
-        }
-        if learnt.habit() == Habit::Rejects {
-            return api.put(key, body, When::Always).await.map_err(of_write);
-        }
-        let etag = match api.put(key, body, When::Absent).await {
-            Ok(etag) => etag,
-            Err(Failure::Refused) => {
-                learnt.learn(Habit::Honours);
+        if self.create.habit() != Habit::Honours {
+            if api.get(key).await.map_err(of_read)?.is_some() {
                 return Err(conflict());
             }
-            Err(Failure::Unsupported) => {
-                learnt.learn(Habit::Rejects);
-                return api.put(key, body, When::Always).await.map_err(of_write);
+            if self.replace.habit() != Habit::Honours
+                && let Some(etag) = self.tried(api, key, body).await?
+            {
+                return Ok(etag);
             }
-            Err(failure) => return Err(of_write(failure)),
-        };
-        if learnt.habit() == Habit::Unknown {
-            self.repeat(api, key, body).await;
         }
+        for _ in 0..ATTEMPTS {
+            match api.put(key, body, When::Absent).await {
+                // Which says nothing of what would have come if there had been something.
+                Ok(etag) => return Ok(etag),
+                Err(Failure::Refused) => {
+                    self.create.learn(Habit::Honours);
+                    return Err(conflict());
+                }
+                Err(Failure::Unsupported) => {}
+                Err(failure) => return Err(of_write(failure)),
+            }
+        }
+        if api.get(key).await.map_err(of_read)?.is_some() {
+            return Err(conflict());
+        }
+        let etag = api.put(key, body, When::Always).await.map_err(of_write)?;
+        self.create.learn(Habit::Ignores);
         Ok(etag)
-    }
-
-    /// Creates once more what was created a moment ago, which has to fail. Whatever comes of it, the object has been created.
-    async fn repeat(&self, api: &Api, key: &str, body: &str) {
-        let etag = match api.put(key, body, When::Absent).await {
-            Ok(etag) => etag,
-            Err(Failure::Refused) => return self.create.learn(Habit::Honours),
-            // Nobody knows: the next one tells.
-            Err(_) => return,
-        };
-        let once_more = api.put(key, body, When::Absent).await;
-        if let Ok(None) = self.create.learn_from(once_more) {
-            // Somebody had deleted it in between. It is there again, by our doing.
-            let _ = self.delete(api, key, &etag).await;
-        }
     }
 
     /// Writes an object that is in a state.
     pub(crate) async fn replace(&self, api: &Api, key: &str, body: &str, before: &str) -> Result<Etag> {
-        let learnt = &self.replace;
-        if learnt.habit() != Habit::Honours {
+        if self.replace.habit() != Habit::Honours {
             let found = api.get(key).await.map_err(of_read)?;
             if found.is_none_or(|found| found.etag != before) {
                 return Err(conflict());
             }
-            // What was to be written, under a condition that does not hold: if it is written, that is that.
-            if learnt.habit() != Habit::Rejects
-                && let Some(etag) =
-                    learnt.learn_from(api.put(key, body, When::Never).await).map_err(of_write)?
-            {
+            if let Some(etag) = self.tried(api, key, body).await? {
                 return Ok(etag);
-            }
-            if learnt.habit() == Habit::Rejects {
-                return api.put(key, body, When::Always).await.map_err(of_write);
             }
         }
         match api.put(key, body, When::Matches(before)).await {
@@ -151,24 +116,64 @@ impl Habits {
         }
     }
 
+    /// Sends what is to be written under a condition that does not hold: if it is written, that is that, as well as such a server can do it.
+    async fn tried(&self, api: &Api, key: &str, body: &str) -> Result<Option<Etag>> {
+        for _ in 0..ATTEMPTS {
+            match api.put(key, body, When::Never).await {
+                Ok(etag) => {
+                    self.replace.learn(Habit::Ignores);
+                    return Ok(Some(etag));
+                }
+                Err(Failure::Refused | Failure::Missing) => {
+                    self.replace.learn(Habit::Honours);
+                    return Ok(None);
+                }
+                Err(Failure::Unsupported) => {}
+                Err(failure) => return Err(of_write(failure)),
+            }
+        }
+        let etag = api.put(key, body, When::Always).await.map_err(of_write)?;
+        self.replace.learn(Habit::Ignores);
+        Ok(Some(etag))
+    }
+
+    /// As [`tried`](Self::tried), of a deletion: whether there was something, if it is deleted.
+    async fn tried_to_delete(&self, api: &Api, key: &str) -> Result<Option<bool>> {
+        for _ in 0..ATTEMPTS {
+            match api.delete(key, When::Never).await {
+                Ok(()) => {
+                    self.delete.learn(Habit::Ignores);
+                    return Ok(Some(true));
+                }
+                Err(Failure::Refused) => {
+                    self.delete.learn(Habit::Honours);
+                    return Ok(None);
+                }
+                // Somebody has deleted it: some servers say so, whatever they make of conditions.
+                Err(Failure::Missing) => return Ok(Some(false)),
+                Err(Failure::Unsupported) => {}
+                Err(failure) => return Err(of_write(failure)),
+            }
+        }
+        api.delete(key, When::Always).await.map_err(of_write)?;
+        self.delete.learn(Habit::Ignores);
+        Ok(Some(true))
+    }
+
     /// Deletes an object that is in a state; returns whether there was one.
     pub(crate) async fn delete(&self, api: &Api, key: &str, before: &str) -> Result<bool> {
+        let is_trusted = self.delete.habit() == Habit::Honours;
         // Asked for in any case: S3 does not tell whether there was one to be deleted.
-        match api.get(key).await.map_err(of_read)? {
-            None => return Ok(false),
-            Some(found) if found.etag != before => return Err(conflict()),
-            Some(_) => {}
+        match api.get(key).await {
+            Ok(None) => return Ok(false),
+            Ok(Some(found)) if found.etag != before => return Err(conflict()),
+            // What cannot be read can be deleted, if the server looks whether it is the right one.
+            Ok(Some(_)) | Err(Failure::Unreadable(_)) if is_trusted => {}
+            Ok(Some(_)) => {}
+            Err(failure) => return Err(of_read(failure)),
         }
-        let learnt = &self.delete;
-        if learnt.habit() != Habit::Honours {
-            if learnt.habit() != Habit::Rejects
-                && learnt.learn_from(api.delete(key, When::Never).await).map_err(of_write)?.is_some()
-            {
-                return Ok(true);
-            }
-            if learnt.habit() == Habit::Rejects {
-                return api.delete(key, When::Always).await.map(|()| true).map_err(of_write);
-            }
+        if !is_trusted && let Some(was_there) = self.tried_to_delete(api, key).await? {
+            return Ok(was_there);
         }
         match api.delete(key, When::Matches(before)).await {
             Ok(()) => Ok(true),
@@ -188,22 +193,33 @@ impl Habits {
 
     async fn check_with(&self, api: &Api, key: &str, body: &str) -> Result<()> {
         api.put(key, body, When::Always).await.map_err(of_write)?;
-        self.create.learn_from(api.put(key, body, When::Absent).await).map_err(of_write)?;
-        self.replace.learn_from(api.put(key, body, When::Never).await).map_err(of_write)?;
-        self.delete.learn_from(api.delete(key, When::Never).await).map_err(of_write)?;
+        let create = api.put(key, body, When::Absent).await.map(drop);
+        self.create.learn(habit(create)?);
+        let replace = api.put(key, body, When::Never).await.map(drop);
+        self.replace.learn(habit(replace)?);
+        self.delete.learn(habit(api.delete(key, When::Never).await)?);
         Ok(())
     }
 }
 
-fn conflict() -> flipper_core::Error {
+/// What a write tells under a condition that does not hold, of an object that is nobody else's.
+fn habit(answer: Result<(), Failure>) -> Result<Habit> {
+    match answer {
+        Ok(()) | Err(Failure::Unsupported) => Ok(Habit::Ignores),
+        Err(Failure::Refused) => Ok(Habit::Honours),
+        Err(failure) => Err(of_write(failure)),
+    }
+}
+
+fn conflict() -> Error {
     error(ErrorKind::Conflict, "the flag has changed, or there is none, or there is one already")
 }
 
 /// The error of a request before a write, which has not happened then.
-pub(crate) fn of_read(failure: Failure) -> flipper_core::Error {
-    failure.into_error(Asked::Read)
+pub(crate) fn of_read(failure: Failure) -> Error {
+    failure.into_error(Asked::Object)
 }
 
-pub(crate) fn of_write(failure: Failure) -> flipper_core::Error {
+pub(crate) fn of_write(failure: Failure) -> Error {
     failure.into_error(Asked::Write)
 }

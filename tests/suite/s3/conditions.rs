@@ -6,8 +6,7 @@ use flipper_core::{Capabilities, CompareAndSet, ErrorKind, Expect, FeatureFlagCl
 use flipper_s3::S3Store;
 use flipper_testkit::{S3Conditions, S3Server};
 
-use super::{BUCKET, bucket, fails, failure, flag, hasty, name, names, number, put, server};
-use crate::mirror::until;
+use super::{bucket, fails, failure, flag, hasty, name, names, number, put, server};
 
 /// How many requests of each kind a call takes: reads, writes, deletions.
 async fn requests<T>(server: &S3Server, call: impl Future<Output = T>) -> ([usize; 3], T) {
@@ -30,30 +29,40 @@ async fn once_it_is_known_a_write_is_one_request() {
     let replace =
         async |of, number, version| store.put(&flag(of, number), Expect::Matches(&version)).await.unwrap();
     let delete = async |of, version| store.delete(name(of), Expect::Matches(&version)).await.unwrap();
-    // Looked at before, and tried once more after.
+    // Looked at before, and tried under a condition that cannot hold.
     let (first, x) = requests(&server, create("X")).await;
     let (second, y) = requests(&server, create("Y")).await;
-    assert_eq!([first, second], [[1, 2, 0], [0, 1, 0]]);
-    // Looked at, and tried under a condition that cannot hold.
-    let (first, x) = requests(&server, replace("X", 2, x)).await;
-    let (second, x) = requests(&server, replace("X", 3, x)).await;
-    assert_eq!([first, second], [[1, 2, 0], [0, 1, 0]]);
+    // That nothing was refused says nothing: it is looked at until something is.
+    assert_eq!([first, second], [[1, 2, 0], [1, 1, 0]]);
+    let (count, x) = requests(&server, replace("X", 2, x)).await;
+    assert_eq!(count, [0, 1, 0]);
+    let (first, _) = requests(&server, async {
+        let (fresh, version) = (hasty(server.client()), x.clone());
+        fresh.put(&flag("X", 3), Expect::Matches(&version)).await.unwrap()
+    })
+    .await;
+    assert_eq!(first, [1, 2, 0]);
+    let x = store.get(name("X")).await.unwrap().unwrap().version;
     // S3 does not tell whether there was something: that is looked at each time.
     let (first, was_there) = requests(&server, delete("X", x)).await;
     assert!(was_there);
     let (second, was_there) = requests(&server, delete("Y", y)).await;
     assert!(was_there);
     assert_eq!([first, second], [[1, 0, 2], [1, 0, 1]]);
-    assert_eq!(habits(store.capabilities()), [true, true]);
+    assert_eq!(habits(store.check_conditions().await.unwrap()), [true, true]);
+    assert_eq!(requests(&server, create("Z")).await.0, [0, 1, 0]);
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_look_is_found_out_by_the_first_write() {
     use S3Conditions::{Honour, Ignore, Reject};
     for bad in [Ignore, Reject] {
+        // Of puts: who ignores `If-None-Match` alone is found out by an object of its own only.
+        let create = if bad == Reject { [false, true] } else { [true, true] };
         for (habit, known) in [
-            ([bad, Honour, Honour], [[false, true], [false, true], [false, true]]),
-            ([Honour, bad, Honour], [[true, true], [false, true], [false, true]]),
+            ([bad, Honour, Honour], [create; 3]),
+            ([Honour, bad, Honour], [[false, true]; 3]),
+            ([bad, bad, Honour], [[false, true]; 3]),
             ([Honour, Honour, bad], [[true, true], [true, true], [true, false]]),
         ] {
             let server = server();
@@ -89,22 +98,64 @@ async fn a_server_that_does_not_look_is_found_out_by_the_first_write() {
     }
 }
 
-/// Whoever finds out by creating once more must not bring back what somebody has deleted in between.
+/// A proxy that cannot do something for a moment, or a server that cannot do something else.
 #[tokio::test]
-async fn a_flag_that_is_deleted_while_that_is_found_out_stays_deleted() {
+async fn that_something_cannot_be_done_is_not_held_against_the_server() {
     let server = server();
-    let (store, s3) = (hasty(server.client()), server.client());
-    server.hold("PutObject", Duration::from_millis(200));
-    let deleted = async {
-        until("the repetition", Duration::from_secs(5), || server.count("PutObject") == 2).await;
-        s3.delete_object().bucket(BUCKET).key("X").send().await.unwrap();
-    };
-    let x = flag("X", 1);
-    let (created, ()) = tokio::join!(store.put(&x, Expect::Absent), deleted);
-    created.unwrap();
-    assert_eq!(server.count("PutObject"), 3, "a third time tells");
-    assert_eq!(number(&store, "X").await, None);
-    assert_eq!(habits(store.capabilities()), [true, true]);
+    let store = hasty(server.client());
+    for (code, times) in [("", 1), ("NotImplemented", 1), ("NotImplemented", 3)] {
+        server.fail("PutObject", times, &failure(501, code));
+        let created = store.put(&flag("X", 1), Expect::Absent).await;
+        assert_eq!(created.is_ok(), (code, times) == ("NotImplemented", 1), "{created:?}");
+        server.mend();
+        assert_eq!(habits(store.capabilities()), [true, true], "{code} {times}");
+        store.delete(name("X"), Expect::Any).await.unwrap();
+    }
+    // And if it has looked as if it were so: at the next write it is tried again.
+    server.fail("PutObject", 2, &failure(501, "NotImplemented"));
+    let fresh = hasty(server.client());
+    fresh.put(&flag("X", 1), Expect::Absent).await.unwrap();
+    assert_eq!(habits(fresh.capabilities()), [false, true]);
+    let x = fresh.get(name("X")).await.unwrap().unwrap().version;
+    let x = fresh.put(&flag("X", 2), Expect::Matches(&x)).await.unwrap();
+    assert_eq!(habits(fresh.capabilities()), [true, true]);
+    server.hold("PutObject", Duration::from_millis(100));
+    let (one, two, n, m) = (flag("X", 3), flag("X", 4), flag("N", 1), flag("N", 2));
+    let written = tokio::join!(
+        fresh.put(&one, Expect::Matches(&x)),
+        fresh.put(&two, Expect::Matches(&x)),
+        fresh.put(&n, Expect::Absent),
+        fresh.put(&m, Expect::Absent)
+    );
+    assert!(written.0.is_ok() != written.1.is_ok() && written.2.is_ok() != written.3.is_ok(), "{written:?}");
+}
+
+/// What somebody has deleted meanwhile says nothing of the server.
+#[tokio::test]
+async fn a_deletion_of_nothing_teaches_nothing() {
+    let server = server();
+    server.set_conditions(S3Conditions::Ignore, S3Conditions::Ignore, S3Conditions::Ignore);
+    let store = hasty(server.client());
+    let version = put(&store, "X", 1).await;
+    server.fail("DeleteObject", 1, &failure(404, "NoSuchKey"));
+    assert!(!store.delete(name("X"), Expect::Matches(&version)).await.unwrap());
+    assert!(store.delete(name("X"), Expect::Matches(&version)).await.unwrap());
+    assert_eq!(habits(store.capabilities()), [true, false]);
+}
+
+#[tokio::test]
+async fn names_of_spaces_are_kept_in_any_bucket() {
+    let server = S3Server::start();
+    // What stands for such a name until it is signed.
+    server.create_bucket("flipper-stand-in");
+    let store = S3Store::new(server.client(), "flipper-stand-in");
+    for (number, of) in [" ", "  ", "\u{3000}", "flipper-stand-in"].into_iter().enumerate() {
+        put(&store, of, number as i64).await;
+    }
+    for (number, of) in [" ", "  ", "\u{3000}", "flipper-stand-in"].into_iter().enumerate() {
+        assert_eq!(super::number(&store, of).await, Some(number as i64), "{of:?}");
+    }
+    assert_eq!(names(&store, Page::ALL).await.0.len(), 4);
 }
 
 #[tokio::test]

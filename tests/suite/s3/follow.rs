@@ -1,8 +1,9 @@
 //! Following changes by polling: what it costs, and what is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use flipper_core::{Context, FeatureFlagClient, Freshness, Store};
+use flipper_core::{Context, FeatureFlagClient, Freshness, Page, Store};
 use flipper_mirror::MirrorStore;
 use flipper_s3::S3Store;
 use flipper_testkit::{S3Server, next};
@@ -92,6 +93,43 @@ async fn an_outage_is_told_and_its_end() {
     assert_eq!(told(&mut late).await, "resync Reconnected");
 }
 
+/// One who reads all the time hides nothing from others, whatever a listing has.
+#[tokio::test]
+async fn a_steady_reader_hides_nothing() {
+    let server = server();
+    let (store, somebody) = (Arc::new(hasty(server.client())), hasty(server.client()));
+    put(&somebody, "X", 1).await;
+    server.hold("ListObjectsV2", Duration::from_millis(60));
+    let client = FeatureFlagClient::new(MirrorStore::start(Arc::clone(&store)).await.unwrap());
+    let local = client.local().unwrap();
+    let reader = tokio::spawn(async move {
+        loop {
+            store.get(name("X")).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    });
+    for number in 2..6 {
+        put(&somebody, "X", number).await;
+        let known = || local.snapshot().get("X").and_then(|known| known.value.created_date());
+        until("the change", Duration::from_secs(5), || known() == Some(number)).await;
+    }
+    reader.abort();
+}
+
+/// An object that cannot be read for a moment is told again when it can be, though it has not changed since.
+#[tokio::test]
+async fn what_can_be_read_again_is_told() {
+    let server = server();
+    let (store, somebody) = (hasty(server.client()), hasty(server.client()));
+    put(&somebody, "X", 1).await;
+    put(&somebody, "Y", 1).await;
+    let mut changes = watch(&store).await;
+    server.fail("GetObject", 1, &failure(400, "KMS.DisabledException"));
+    put(&somebody, "X", 2).await;
+    assert_eq!(told(&mut changes).await, "bad X");
+    assert_eq!(told(&mut changes).await, "put X 2");
+}
+
 /// All gone at once may be a mistake: it is told as something to look into.
 #[tokio::test]
 async fn an_emptied_bucket_is_told_at_once() {
@@ -112,6 +150,34 @@ async fn an_emptied_bucket_is_told_at_once() {
     assert!(next(&mut changes).await.is_none());
 }
 
+/// That somebody looks for a flag meanwhile, there or not, does not change that.
+#[tokio::test]
+async fn an_emptied_bucket_is_told_while_somebody_reads() {
+    let server = server();
+    let (store, s3) = (hasty(server.client()), server.client());
+    for of in ["A", "B", "C"] {
+        put(&store, of, 1).await;
+    }
+    let mut changes = watch(&store).await;
+    server.hold("ListObjectsV2", Duration::from_millis(100));
+    let emptied = async {
+        listings(&server, 1).await;
+        for of in ["A", "B", "C"] {
+            s3.delete_object().bucket(BUCKET).key(of).send().await.unwrap();
+        }
+        for _ in 0..30 {
+            store.get(name("NOT_A_FLAG")).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let (word, ()) = tokio::join!(told(&mut changes), emptied);
+    assert!(word == "resync Server" || word.starts_with("deleted"), "{word}");
+    // Those that were gone when a listing had begun may be told one by one; never are all.
+    if word.starts_with("deleted") {
+        assert_eq!(told(&mut changes).await, "resync Server");
+    }
+}
+
 /// What was read between two listings, and is gone by the next, is told as well.
 #[tokio::test]
 async fn a_state_that_was_only_seen_is_told_to_be_over() {
@@ -128,4 +194,10 @@ async fn a_state_that_was_only_seen_is_told_to_be_over() {
     assert_eq!(told(&mut changes).await, "touched X");
     assert_eq!(told(&mut changes).await, "touched X");
     assert_eq!(super::number(&store, "X").await, Some(1));
+    // Also by a part of a listing.
+    put(&somebody, "X", 2).await;
+    let part = Page { limit: Some(5), offset: 0 };
+    assert_eq!(super::names(&store, part).await.0, ["X"]);
+    put(&somebody, "X", 1).await;
+    assert_eq!(told(&mut changes).await, "touched X");
 }

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use flipper_core::{ErrorKind, Expect, Store};
+use flipper_core::{ErrorKind, Expect, Page, Store};
 use flipper_s3::S3Store;
 use flipper_s3::aws_sdk_s3::Client;
 use flipper_s3::aws_sdk_s3::config::Credentials;
@@ -11,7 +13,7 @@ use flipper_testkit::s3_config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{fails, flag, hasty, listing_fails, name};
+use super::{fails, flag, hasty, listing_fails, name, names};
 
 /// Answers each request with what is made of its head.
 async fn answering(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> SocketAddr {
@@ -110,43 +112,131 @@ async fn what_a_server_echoes_is_not_shown() {
     }
 }
 
+/// A listing of objects whose records have two bytes, with more that it says of itself.
+fn listing(keys: &[&str], more: &str) -> String {
+    let contents =
+        |key: &&str| format!("<Contents><Key>{key}</Key><ETag>\"{key}\"</ETag><Size>2</Size></Contents>");
+    let contents: Vec<_> = keys.iter().map(contents).collect();
+    format!(
+        "<ListBucketResult><KeyCount>{}</KeyCount>{more}{}</ListBucketResult>",
+        keys.len(),
+        contents.concat()
+    )
+}
+
 #[tokio::test]
 async fn a_listing_that_makes_no_sense_ends() {
-    let contents =
-        |key: &str| format!("<Contents><Key>{key}</Key><ETag>\"a\"</ETag><Size>9</Size></Contents>");
+    let token = |token: &str| {
+        format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+    };
+    let whole = listing(&["A", "B", "C"], "<IsTruncated>false</IsTruncated>");
     for body in [
         // Without an end.
-        "<IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken>".to_owned(),
-        "<IsTruncated>true</IsTruncated>".to_owned(),
+        listing(&[], &token("same")),
+        listing(&[], "<IsTruncated>true</IsTruncated>"),
         // Not what was asked for.
-        format!("<EncodingType>url</EncodingType>{}", contents("%FF%FE")),
+        listing(&["%FF%FE"], "<IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>"),
+        // Without saying how much it is, or not all of it.
+        listing(&["A"], ""),
+        "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>".to_owned(),
+        whole[..whole.find("<Key>B").unwrap()].to_owned(),
+        whole[..whole.find("<Contents>").unwrap()].to_owned(),
+        "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>".to_owned(),
+        "<html><body/></html>".to_owned(),
     ] {
-        let body = format!("<ListBucketResult>{body}</ListBucketResult>");
         let answer = http("200 OK", "Content-Type: application/xml\r\n", &body);
         let store = store(answering(move |_| answer.clone()).await);
         let error = listing_fails(&store).await;
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{body}: {error}");
     }
+    // Round in circles, and on and on.
+    for circle in [2, usize::MAX] {
+        let pages = AtomicUsize::new(0);
+        let answer = move |_: &str| {
+            let page = pages.fetch_add(1, Ordering::Relaxed) % circle;
+            http("200 OK", "", &listing(&[], &token(&page.to_string())))
+        };
+        assert_eq!(listing_fails(&store(answering(answer).await)).await.kind(), ErrorKind::Unavailable);
+    }
 }
 
-/// A body that does not end is not read to its end.
+/// One object whose head nobody understands, one that wants a key to be read: neither takes the others down.
 #[tokio::test]
-async fn an_object_without_end_is_no_flag() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let _ = client.read(&mut [0; 4096]).await;
-                let head = "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n\r\n";
-                let mut sent = client.write_all(head.as_bytes()).await;
-                while sent.is_ok() {
-                    sent = client.write_all(&[b' '; 4096]).await;
-                }
-            });
+async fn an_object_that_cannot_be_read_is_one_bad_record() {
+    let record = flag("A", 1).as_json().to_owned();
+    let address = answering(move |head| {
+        let tells = |key: &str| head.starts_with(&format!("GET /flags/{key}"));
+        if head.contains("list-type=2") {
+            http(
+                "200 OK",
+                "",
+                &listing(&["A", "encrypted", "latin1", "weak"], "<IsTruncated>false</IsTruncated>"),
+            )
+        } else if tells("A") {
+            http("200 OK", "ETag: \"A\"\r\n", &record)
+        } else if tells("encrypted") {
+            http("400 Bad Request", "", "<Error><Code>InvalidRequest</Code></Error>")
+        } else if tells("weak") {
+            http("200 OK", "ETag: W/\"A\"\r\n", &record)
+        } else {
+            let mut answer = b"HTTP/1.1 200 OK\r\nETag: \"a\"\r\nConnection: close\r\n".to_vec();
+            answer.extend(
+                b"Content-Disposition: attachment; filename=\"\xe9.txt\"\r\nContent-Length: 2\r\n\r\nxx",
+            );
+            answer
         }
     });
-    let error = fails(store(address).get(name("X"))).await;
-    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
-    assert!(error.message().contains("larger than 16 MiB"), "{error}");
+    let store = store(address.await);
+    let (good, bad) = names(&store, Page::ALL).await;
+    assert_eq!(
+        (good, bad),
+        (vec!["A".to_owned()], ["encrypted", "latin1", "weak"].map(str::to_owned).to_vec())
+    );
+}
+
+/// A body that does not end is not read to its end, whatever it is of.
+#[tokio::test]
+async fn an_answer_without_end_is_given_up() {
+    for status in ["200 OK", "500 Internal Server Error"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let most = Arc::new(AtomicUsize::new(0));
+        let most_sent = Arc::clone(&most);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let most = Arc::clone(&most_sent);
+                tokio::spawn(async move {
+                    let _ = client.read(&mut [0; 4096]).await;
+                    let head = format!(
+                        "HTTP/1.1 {status}\r\nETag: \"a\"\r\nConnection: close\r\n\r\n<ListBucketResult>"
+                    );
+                    let (mut sent, mut count) = (client.write_all(head.as_bytes()).await, 0);
+                    while sent.is_ok() {
+                        sent = client.write_all(&[b' '; 4096]).await;
+                        count += 4096;
+                    }
+                    most.fetch_max(count, Ordering::Relaxed);
+                });
+            }
+        });
+        let got = fails(store(address).get(name("X"))).await;
+        let expected = if status.starts_with('2') { ErrorKind::Corrupt } else { ErrorKind::Unavailable };
+        assert_eq!(got.kind(), expected, "{got}");
+        assert_eq!(listing_fails(&store(address)).await.kind(), ErrorKind::Unavailable);
+        // And what is on the way.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let most = most.load(Ordering::Relaxed);
+        assert!(most < 32 << 20, "{status}: {most} bytes were taken");
+    }
+}
+
+#[tokio::test]
+async fn an_address_with_a_password_is_not_shown() {
+    let config = s3_config("http://user:hunter2@127.0.0.1:9", "AKIAKEY", "secret");
+    let builder = S3Store::builder(Client::from_conf(config.build()), "flags");
+    let mut shown = format!("{builder:?}");
+    let store = builder.build().unwrap();
+    let error = fails(store.get(name("X"))).await;
+    shown.extend([format!("{store:?} {error} {error:?}")]);
+    assert!(!shown.contains("hunter2"), "{shown}");
 }

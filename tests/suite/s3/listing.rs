@@ -154,6 +154,28 @@ async fn a_listing_that_breaks_off_says_so() {
     assert_eq!(names(&store, Page::ALL).await.0.len(), 30);
 }
 
+/// Whoever takes his time with what he has been given finds the rest as it was asked for.
+#[tokio::test]
+async fn a_listing_can_be_taken_slowly() {
+    use futures_lite::StreamExt;
+    let server = server();
+    let builder = S3Store::builder(server.client(), BUCKET).page_size(4).concurrency(3);
+    let store = builder.timeout(Duration::from_millis(400)).build().unwrap();
+    fill(&store, 10).await;
+    let store = S3Store::builder(server.client(), BUCKET).page_size(4).concurrency(3);
+    let store = store.timeout(Duration::from_millis(400)).build().unwrap();
+    server.hold("GetObject", Duration::from_millis(100));
+    server.hold("ListObjectsV2", Duration::from_millis(100));
+    let mut listing = store.list(Page::ALL);
+    let mut count = 0;
+    while let Some(listed) = listing.next().await {
+        listed.unwrap();
+        count += 1;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+    }
+    assert_eq!(count, 10);
+}
+
 /// Whoever takes only the beginning, and whoever loses patience, leaves nothing behind.
 #[tokio::test]
 async fn a_listing_can_be_given_up() {

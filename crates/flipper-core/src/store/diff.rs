@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::{Change, Listed, ResyncCause, Version};
+use crate::ErrorKind;
 
 /// Finds out what has changed by comparing complete listings: for stores whose backend does not tell.
 ///
@@ -26,8 +27,9 @@ use super::{Change, Listed, ResyncCause, Version};
 pub struct Diff {
     known: HashMap<Box<str>, Known>,
     round: u64,
-    /// What was observed since the listing began that comes next: that may say what was before.
+    /// What was observed since the listing began that is under way: that may say what was before.
     observed: HashSet<Box<str>>,
+    is_listing: bool,
 }
 
 #[derive(Debug)]
@@ -37,18 +39,35 @@ struct Known {
     round: u64,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum State {
     /// What was told last.
-    Told(Option<Version>),
+    Told(Identity),
     /// Somebody has seen another state than was told: the next listing tells that it is to be read once more, whatever it is.
-    Unsettled,
+    Unsettled(Seen),
+}
+
+/// What tells states of a record apart: one that could not be read and can be now is another, also if its version is the same.
+#[derive(Clone, Debug, PartialEq)]
+struct Identity {
+    version: Option<Version>,
+    error: Option<ErrorKind>,
+}
+
+/// What was seen last.
+#[derive(Clone, Debug, PartialEq)]
+enum Seen {
+    Record(Identity),
+    Absence,
+    /// It was written, or may have been.
+    Write,
 }
 
 impl Diff {
     /// Says that the next listing begins now.
     pub fn begin(&mut self) {
         self.observed.clear();
+        self.is_listing = true;
     }
 
     /// Takes note of what the store has told somebody meanwhile; returns [`Change::Touched`] if it is not what was told last.
@@ -57,30 +76,41 @@ impl Diff {
     /// nothing has changed. It is not told what was seen, since that may be older than what somebody else has seen; and the next listing
     /// tells the same once more, for the same reason.
     pub fn observe(&mut self, record: &Listed) -> Option<Change> {
-        let (name, version) = identity(record);
-        let is_told = |state: &State| matches!(state, State::Told(told) if told.as_ref() == version);
-        if self.known.get(name).is_some_and(|known| is_told(&known.state)) {
-            self.observed.insert(name.into());
-            return None;
-        }
-        self.touch(name)
+        let (name, identity) = identity(record);
+        self.see(name, Seen::Record(identity))
     }
 
     /// As [`observe`](Self::observe), of a record that was not there.
     pub fn observe_absence(&mut self, name: &str) -> Option<Change> {
-        if self.known.contains_key(name) {
-            return self.touch(name);
-        }
-        self.observed.insert(name.into());
-        None
+        self.see(name, Seen::Absence)
     }
 
     /// As [`observe`](Self::observe), of a record that may have been written.
     pub fn touch(&mut self, name: &str) -> Option<Change> {
-        self.observed.insert(name.into());
-        let unsettled = Known { state: State::Unsettled, round: self.round };
-        let before = self.known.insert(name.into(), unsettled);
-        let is_news = before.is_none_or(|before| before.state != State::Unsettled);
+        self.see(name, Seen::Write)
+    }
+
+    fn see(&mut self, name: &str, seen: Seen) -> Option<Change> {
+        if self.is_listing {
+            self.observed.insert(name.into());
+        }
+        let before = self.known.get(name).map(|known| &known.state);
+        let is_told = match (before, &seen) {
+            (None, Seen::Absence) => true,
+            (Some(State::Told(told)), Seen::Record(identity)) => told == identity,
+            _ => false,
+        };
+        if is_told {
+            return None;
+        }
+        let is_news = match (before, &seen) {
+            (_, Seen::Write) => true,
+            // The first who looks after a write sees what all were told to look at.
+            (Some(State::Unsettled(Seen::Write)), _) => false,
+            (Some(State::Unsettled(before)), seen) => before != seen,
+            _ => true,
+        };
+        self.known.insert(name.into(), Known { state: State::Unsettled(seen), round: self.round });
         is_news.then(|| Change::Touched { name: name.into() })
     }
 
@@ -91,25 +121,28 @@ impl Diff {
 
     /// Takes the next listing, which has to be complete, and returns the changes since the one before.
     ///
-    /// A listing without records, after one that had several, is no change of each of them: it may be a server that has
-    /// lost its data. It is one [`Change::Resync`].
+    /// A listing without records, after one that had several of which nobody has told otherwise meanwhile, is no change of each of them: it
+    /// may be a server that has lost its data. It is one [`Change::Resync`].
     pub fn next(&mut self, listed: Vec<Listed>) -> Vec<Change> {
-        if listed.is_empty() && self.known.len() > 1 && self.observed.is_empty() {
+        self.is_listing = false;
+        let told = self.known.iter().filter(|(_, known)| matches!(known.state, State::Told(_)));
+        let mut unexplained = told.filter(|(name, _)| !self.observed.contains(*name));
+        if listed.is_empty() && unexplained.nth(1).is_some() {
             self.known.clear();
             return vec![Change::Resync { cause: ResyncCause::Server }];
         }
         self.round += 1;
         let mut changes = Vec::new();
         for record in listed {
-            let (name, version) = identity(&record);
+            let (name, identity) = identity(&record);
             if self.observed.contains(name) {
                 continue;
             }
-            let state = State::Told(version.cloned());
+            let state = State::Told(identity);
             match self.known.entry(name.into()) {
                 Entry::Occupied(mut known) => {
                     let before = known.insert(Known { state, round: self.round }).state;
-                    if before == State::Unsettled {
+                    if matches!(before, State::Unsettled(_)) {
                         // What is listed may be older than what somebody has read since they were told.
                         changes.push(Change::Touched { name: name.into() });
                     } else if before != known.get().state {
@@ -126,7 +159,7 @@ impl Diff {
             let is_there = known.round == self.round || self.observed.contains(name);
             if !is_there {
                 changes.push(match known.state {
-                    State::Unsettled => Change::Touched { name: name.clone() },
+                    State::Unsettled(_) => Change::Touched { name: name.clone() },
                     State::Told(_) => Change::Deleted { name: name.clone(), version: None },
                 });
             }
@@ -136,11 +169,14 @@ impl Diff {
     }
 }
 
-/// What tells a record, and its state.
-fn identity(record: &Listed) -> (&str, Option<&Version>) {
+fn identity(record: &Listed) -> (&str, Identity) {
     match record {
-        Listed::Flag(found) => (found.value.name(), Some(&found.version)),
-        Listed::Bad { name, version, .. } => (name, version.as_ref()),
+        Listed::Flag(found) => {
+            (found.value.name(), Identity { version: Some(found.version.clone()), error: None })
+        }
+        Listed::Bad { name, version, error } => {
+            (name, Identity { version: version.clone(), error: Some(error.kind()) })
+        }
     }
 }
 
@@ -157,7 +193,7 @@ impl From<Listed> for Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Error, ErrorKind, Flag, FlagName, Timestamp, Versioned};
+    use crate::{Error, Flag, FlagName, Timestamp, Versioned};
 
     fn flag(name: &str, number: i64) -> Listed {
         let flag = Flag::new(FlagName::new(name).unwrap(), Timestamp::from_secs(number));
@@ -226,6 +262,58 @@ mod tests {
         );
         diff.begin();
         assert!(diff.next(vec![flag("a", 1), flag("b", 1)]).is_empty());
+    }
+
+    /// However often somebody reads, and whenever: each change that is seen is told.
+    #[test]
+    fn a_steady_reader_hides_nothing() {
+        let mut diff = Diff::default();
+        diff.next(vec![flag("a", 0)]);
+        for number in 1..50 {
+            diff.begin();
+            assert!(diff.observe(&flag("a", number)).is_some(), "{number}");
+            assert!(diff.observe(&flag("a", number)).is_none(), "once");
+            assert!(diff.next(vec![flag("a", number)]).is_empty());
+        }
+        // Those who were told that it was written have read it: what they see is no news, and what comes after that is.
+        assert!(diff.touch("a").is_some() && diff.touch("a").is_some());
+        assert!(diff.observe(&flag("a", 51)).is_none());
+        assert!(diff.observe(&flag("a", 52)).is_some() && diff.observe_absence("a").is_some());
+    }
+
+    #[test]
+    fn a_record_that_can_be_read_again_is_told() {
+        let Listed::Flag(found) = flag("a", 1) else { unreachable!() };
+        let error = Error::new(ErrorKind::PermissionDenied, "not now");
+        let denied = Listed::Bad { name: "a".into(), version: Some(found.version.clone()), error };
+        let mut diff = Diff::default();
+        assert_eq!(words(diff.next(vec![denied.clone()])), ["bad a"]);
+        assert_eq!(words(diff.next(vec![flag("a", 1)])), ["put a"]);
+        assert_eq!(words(diff.next(vec![denied])), ["bad a"]);
+    }
+
+    #[test]
+    fn somebody_who_looks_for_anything_does_not_hide_that_all_is_gone() {
+        let mut diff = Diff::default();
+        diff.next(vec![flag("a", 1), flag("b", 1), flag("c", 1)]);
+        diff.begin();
+        assert!(diff.observe_absence("unknown").is_none());
+        assert!(matches!(diff.next(vec![])[..], [Change::Resync { cause: ResyncCause::Server }]));
+        // What we have deleted ourselves is gone for a reason.
+        diff.next(vec![flag("a", 1), flag("b", 1)]);
+        assert!(diff.touch("a").is_some() && diff.touch("b").is_some());
+        diff.begin();
+        assert_eq!(words(diff.next(vec![])), ["touched a", "touched b"]);
+    }
+
+    #[test]
+    fn looking_for_what_is_not_there_costs_nothing() {
+        let mut diff = Diff::default();
+        diff.next(vec![flag("a", 1)]);
+        for number in 0..1_000 {
+            assert!(diff.observe_absence(&format!("x{number}")).is_none());
+        }
+        assert!(diff.observed.is_empty() && diff.known.len() == 1);
     }
 
     #[test]
