@@ -49,3 +49,4 @@ mod poll;
 pub use backoff::Backoff;
 pub use follow::{Follow, watch};
 pub use following::Following;
+pub use poll::Touch;

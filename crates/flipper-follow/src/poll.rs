@@ -97,11 +97,9 @@ impl Following {
         self.change_polled(|diff| diff.observe(&record).into_iter().collect());
     }
 
-    /// Takes note of a record that was written, or may have been.
-    pub fn touch(&self, name: FlagName<'_>) {
-        if self.polled.is_active() {
-            self.change_polled(|diff| diff.touch(name.as_str()).into_iter().collect());
-        }
+    /// Takes note, when what is returned is dropped, of a record that was written, or may have been: also by a future that is dropped.
+    pub fn touch<'s>(&'s self, name: FlagName<'s>) -> Touch<'s> {
+        Touch { following: self, name }
     }
 
     /// Takes note of what a listing has, as it passes, and of what it lacks.
@@ -142,6 +140,23 @@ impl Following {
                 }
             }
         }))
+    }
+}
+
+/// A write that is under way.
+#[derive(Debug)]
+#[must_use = "it is to be dropped when the write has ended"]
+pub struct Touch<'s> {
+    following: &'s Following,
+    name: FlagName<'s>,
+}
+
+impl Drop for Touch<'_> {
+    fn drop(&mut self) {
+        if self.following.polled.is_active() {
+            let touch = |diff: &mut Diff| diff.touch(self.name.as_str()).into_iter().collect();
+            self.following.change_polled(touch);
+        }
     }
 }
 

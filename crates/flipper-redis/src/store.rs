@@ -99,10 +99,9 @@ impl RedisStore {
     }
 
     async fn write(&self, name: FlagName<'_>, edit: Edit<'_>, expect: Expect<'_>) -> Result<Outcome> {
-        let written = self.0.writer.write(&self.0.link, &self.0.keys.of(name), edit, expect).await;
-        // Whatever has become of it.
-        self.0.following.touch(name);
-        written
+        // Whatever becomes of it.
+        let _touch = self.0.following.touch(name);
+        self.0.writer.write(&self.0.link, &self.0.keys.of(name), edit, expect).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Config;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::EncodingType;
 use flipper_core::{Error, ErrorKind, Result};
 use flipper_follow::Backoff;
@@ -14,7 +14,8 @@ use percent_encoding::percent_decode_str;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-use crate::error::{Asked, Failure, error, no_runtime, no_s3, unanswered};
+use crate::error::{Asked, Failure, causes, error, no_runtime, no_s3, unanswered};
+use crate::record::version;
 use crate::wire::{Guard, accepted};
 
 /// The largest object that is read, in bytes: no record can have more.
@@ -67,6 +68,8 @@ pub(crate) enum When<'e> {
     Matches(&'e str),
     /// What never holds: to find out whether it is looked at.
     Never,
+    /// Both: neither holds by itself what the other one is about.
+    AbsentAndNever,
 }
 
 impl fmt::Debug for Api {
@@ -82,7 +85,7 @@ impl When<'_> {
     fn if_match(self) -> Option<String> {
         match self {
             When::Matches(etag) => Some(format!("\"{etag}\"")),
-            When::Never => Some(format!("\"{NEVER}\"")),
+            When::Never | When::AbsentAndNever => Some(format!("\"{NEVER}\"")),
             When::Always | When::Absent => None,
         }
     }
@@ -140,8 +143,7 @@ impl Api {
             }
             let (mut stream, mut body) = (answer.body, Vec::new());
             while let Some(piece) = stream.next().await {
-                let piece = piece
-                    .map_err(|_| Failure::Other(unanswered(Asked::Object, "the connection was lost")))?;
+                let piece = piece.map_err(|failure| of_body(&failure, &etag))?;
                 body.extend_from_slice(&piece);
                 if is_large(body.len()) {
                     return Ok(Some(Object { etag, body: None }));
@@ -160,7 +162,9 @@ impl Api {
         self.written(async |config| {
             let put = self.client.put_object().bucket(&self.bucket).key(accepted(key));
             let put = put.content_type("application/json").set_if_match(when.if_match());
-            let put = put.set_if_none_match(matches!(when, When::Absent).then(|| "*".to_owned()));
+            let put = put.set_if_none_match(
+                matches!(when, When::Absent | When::AbsentAndNever).then(|| "*".to_owned()),
+            );
             let put = put.body(ByteStream::from(body.as_bytes().to_vec()));
             let answer = put.customize().interceptor(Guard::of_key(key)).config_override(config).send().await;
             let answer = answer.map_err(|failure| Failure::of(&failure, Asked::Write))?;
@@ -197,7 +201,7 @@ impl Api {
             // Keys may have what XML cannot hold.
             let list = self.client.list_objects_v2().bucket(&self.bucket).encoding_type(EncodingType::Url);
             let list = list.prefix(prefix).max_keys(i32::try_from(count).unwrap_or(1_000));
-            let list = list.set_continuation_token(from).customize().interceptor(Guard::new());
+            let list = list.set_continuation_token(from).customize().interceptor(Guard::of_listing());
             let answer = list.send().await;
             let answer = answer.map_err(|failure| Failure::of(&failure, Asked::Read))?;
             let is_encoded = answer.encoding_type() == Some(&EncodingType::Url);
@@ -210,17 +214,27 @@ impl Api {
             });
             let entries = entries.collect::<Result<Vec<_>>>().map_err(Failure::Other)?;
             let next = answer.next_continuation_token().map(str::to_owned);
-            // To the parser, an answer that breaks off is one that ends: so what it says of itself has to hold.
-            let is_whole =
-                answer.key_count().and_then(|count| usize::try_from(count).ok()) == Some(entries.len());
+            let count = answer.key_count().and_then(|count| usize::try_from(count).ok());
+            if count.is_some_and(|count| count != entries.len()) {
+                return Err(Failure::Other(no_s3(Asked::Read)));
+            }
             match answer.is_truncated() {
-                Some(false) if is_whole => Ok(Entries { entries, next: None }),
-                Some(true) if is_whole && next.is_some() => Ok(Entries { entries, next }),
-                _ => Err(Failure::Other(no_s3(Asked::Read))),
+                Some(true) if next.is_none() => Err(Failure::Other(no_s3(Asked::Read))),
+                Some(true) => Ok(Entries { entries, next }),
+                _ => Ok(Entries { entries, next: None }),
             }
         };
         self.bounded(Asked::Read, listed).await.map_err(|failure| failure.into_error(Asked::Read))
     }
+}
+
+/// What has gone wrong in the middle of an object: on the way, or in itself.
+fn of_body(failure: &ByteStreamError, etag: &str) -> Failure {
+    if causes(failure).any(|cause| cause.to_string().contains("checksum mismatch")) {
+        let message = "the object is not what its checksum says";
+        return Failure::Unreadable(error(ErrorKind::Corrupt, message).with_version(version(etag)));
+    }
+    Failure::Other(unanswered(Asked::Object, "the connection was lost"))
 }
 
 fn decoded(key: &str, is_encoded: bool) -> Result<String> {

@@ -68,12 +68,15 @@ impl Failure {
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let request =
-            failure.request_id().and_then(word).map(|id| format!(" (request {id})")).unwrap_or_default();
+        let request = failure
+            .request_id()
+            .and_then(request_number)
+            .map(|id| format!(" (request {id})"))
+            .unwrap_or_default();
         match failure {
             SdkError::ServiceError(answer) => {
-                let code = answer.err().code().and_then(word).unwrap_or_default();
-                let region = answer.raw().headers().get("x-amz-bucket-region").and_then(word);
+                let code = answer.err().code().and_then(code).unwrap_or_default();
+                let region = answer.raw().headers().get("x-amz-bucket-region").and_then(region);
                 of_code(answer.raw().status().as_u16(), code, region, &request, asked)
             }
             SdkError::ConstructionFailure(_) => Self::Other(error(
@@ -91,7 +94,9 @@ impl Failure {
     }
 }
 
-fn causes<'e>(failure: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+pub(crate) fn causes<'e>(
+    failure: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     // Of the cause itself, and not of the reference to it, which is an error as well.
     std::iter::successors(Some(failure), |cause| <dyn StdError>::source(*cause))
 }
@@ -126,10 +131,27 @@ fn is_unconnected(failure: &(dyn StdError + 'static)) -> bool {
     })
 }
 
-/// A code, a region or a number of a request, if it looks like one.
-fn word(text: &str) -> Option<&str> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    (!text.is_empty() && text.len() <= 64 && text.bytes().all(is_plain)).then_some(text)
+/// A code of an error, if it looks like one: `NoSuchKey`, `KMS.DisabledException`.
+fn code(text: &str) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphabetic() || byte == b'.';
+    (text.len() <= 48 && text.bytes().all(is_plain)).then_some(text)
+}
+
+/// The number of a request, as S3 gives it.
+fn request_number(text: &str) -> Option<&str> {
+    let is_plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    (text.len() == 16 && text.bytes().all(is_plain)).then_some(text)
+}
+
+/// A region, as those of S3 are called: `eu-west-1`, `us-gov-east-1`.
+fn region(text: &str) -> Option<&str> {
+    let mut words = text.split('-');
+    let is_first = words.next().is_some_and(|word| (2..=3).contains(&word.len()));
+    let is_last = words
+        .next_back()
+        .is_some_and(|word| word.len() == 1 && word.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_word = |word: &str| word.len() <= 9 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    (is_first && is_last && text.len() <= 24 && words.all(is_word)).then_some(text)
 }
 
 fn of_code(status: u16, code: &str, region: Option<&str>, request: &str, asked: Asked) -> Failure {
@@ -207,7 +229,7 @@ fn of_code(status: u16, code: &str, region: Option<&str>, request: &str, asked: 
         412 => Failure::Refused,
         501 => other(ErrorKind::Unsupported, "what answers cannot do that"),
         429 => Failure::Again(error(ErrorKind::Unavailable, coded("the server has too much to do"))),
-        401 => Failure::Other(error(ErrorKind::PermissionDenied, coded("the server refuses"))),
+        401 | 407 => Failure::Other(error(ErrorKind::PermissionDenied, coded("the server refuses"))),
         403 => Failure::Unreadable(error(ErrorKind::PermissionDenied, coded("the server refuses"))),
         // It is there, and what tells of it makes no sense.
         200..=299 if asked == Asked::Object => {

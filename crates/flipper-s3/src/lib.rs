@@ -38,7 +38,7 @@
 //! | the server does not know conditions | that is found out, logged, and told by [`capabilities`]: see below |
 //! | the bucket is not there, or in another region | [`InvalidInput`], which says which |
 //! | keys are wrong, have expired, or have too few rights, or the clock is wrong | [`PermissionDenied`] |
-//! | an object cannot be read: it is no flag, larger than 16 MiB, encrypted, archived, denied | it is told as a bad record, and the others are listed; if all are denied, the listing fails |
+//! | an object cannot be read: it is no flag, larger than 16 MiB, encrypted, archived, denied | it is told as a bad record, and the others are listed; if that is so of all, the listing fails |
 //!
 //! # Servers without conditions
 //!
@@ -46,7 +46,7 @@
 //! finds that out with its first put and its first deletion, which take two requests more. From a server that does
 //! not look, what is expected is read just before each write, and a write by somebody else in between is lost:
 //! [`capabilities`] says [`BestEffort`] then. Before anything is found out, it says [`Atomic`]; to know before the first write, and to know of
-//! servers that look when an object is replaced, and not when it is created, call [`check_conditions`](S3Store::check_conditions).
+//! servers that look at `If-Match` and not at `If-None-Match`, call [`check_conditions`](S3Store::check_conditions).
 //!
 //! # What it costs
 //!

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use flipper_core::{BoxStream, Error, ErrorKind, Listed, Page, Result};
+use flipper_core::{BoxStream, Error, Listed, Page, Result};
 use futures_lite::stream;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
@@ -81,7 +81,7 @@ struct Lister {
     unread: VecDeque<Entry>,
     reads: FuturesOrdered<Read>,
     readable: usize,
-    /// The first thing that was denied.
+    /// Why the first object could not be read that could not.
     denied: Option<Error>,
 }
 
@@ -159,16 +159,14 @@ impl Lister {
                 Got::There(entry, listed) => {
                     // What is too large was not read.
                     self.readable += usize::from(entry.size.is_none_or(|size| !is_large(size)));
-                    if let Some(etag) = entry.etag {
+                    if let Some(etag) = entry.etag.filter(|_| self.is_complete) {
                         self.now.insert(entry.key, State { etag, listed: listed.clone() });
                     }
                     listed
                 }
                 // Not remembered: the day that it may be read, it is as it was.
                 Got::Denied(entry, error) => {
-                    if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported) {
-                        self.denied.get_or_insert_with(|| error.clone());
-                    }
+                    self.denied.get_or_insert_with(|| error.clone());
                     let version = entry.etag.as_deref().map(version);
                     Listed::Bad { name: self.name(&entry).into(), version, error }
                 }
@@ -265,7 +263,7 @@ impl Lister {
         }
         self.shared.seen.set(std::mem::take(&mut self.now));
         match self.denied.take() {
-            // Not a few bad records, but rights that were taken away.
+            // Not a few bad records: rights that were taken away, or keys.
             Some(error) if self.readable == 0 => Err(error),
             _ => Ok(None),
         }

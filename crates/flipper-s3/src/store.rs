@@ -140,16 +140,14 @@ impl Store for S3Store {
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         let name = FlagName::new(flag.name())?;
-        let written = self.write(name, flag.as_json(), expect).await;
-        // Whatever has become of it.
-        self.0.following.touch(name);
-        written.map_err(at("put", name))
+        // Whatever becomes of it.
+        let _touch = self.0.following.touch(name);
+        self.write(name, flag.as_json(), expect).await.map_err(at("put", name))
     }
 
     async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
-        let deleted = self.remove(name, expect).await;
-        self.0.following.touch(name);
-        deleted.map_err(at("delete", name))
+        let _touch = self.0.following.touch(name);
+        self.remove(name, expect).await.map_err(at("delete", name))
     }
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {

@@ -1,7 +1,8 @@
 //! What is done to requests before they are signed, and to answers before they are read.
 
 use aws_sdk_s3::config::interceptors::{
-    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextMut,
+    BeforeTransmitInterceptorContextMut,
 };
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
@@ -30,16 +31,17 @@ fn is_blank(key: &str) -> bool {
 pub(crate) struct Guard {
     /// A key of nothing but spaces, as it is in a URI.
     blank: Option<String>,
+    is_listing: bool,
 }
 
 impl Guard {
-    /// One for requests without a key.
-    pub(crate) fn new() -> Self {
-        Self { blank: None }
+    pub(crate) fn of_listing() -> Self {
+        Self { blank: None, is_listing: true }
     }
 
     pub(crate) fn of_key(key: &str) -> Self {
-        Self { blank: is_blank(key).then(|| utf8_percent_encode(key, NON_ALPHANUMERIC).to_string()) }
+        let blank = is_blank(key).then(|| utf8_percent_encode(key, NON_ALPHANUMERIC).to_string());
+        Self { blank, is_listing: false }
     }
 }
 
@@ -48,6 +50,11 @@ fn with_key(uri: &str, key: &str) -> Option<String> {
     let (path, query) = uri.split_at(uri.find('?').unwrap_or(uri.len()));
     let path = path.strip_suffix(STAND_IN).filter(|path| path.ends_with('/'))?;
     Some(format!("{path}{key}{query}"))
+}
+
+/// Whether an answer is there to its end: to the parser, one that breaks off is one that ends.
+fn is_whole(listing: &[u8]) -> bool {
+    listing.trim_ascii_end().ends_with(b"ListBucketResult>")
 }
 
 impl Intercept for Guard {
@@ -78,6 +85,20 @@ impl Intercept for Guard {
         let body = context.response_mut().body_mut();
         let whole = std::mem::replace(body, SdkBody::taken());
         *body = SdkBody::from_body_1_x(Limited::new(whole, LARGEST_ANSWER));
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let answer = context.response();
+        let is_cut = || answer.body().bytes().is_none_or(|listing| !is_whole(listing));
+        if self.is_listing && answer.status().is_success() && is_cut() {
+            return Err("the listing has broken off".into());
+        }
         Ok(())
     }
 }

@@ -17,8 +17,10 @@ enum Habit {
     Unknown,
     /// It looks at it.
     Honours,
-    /// It writes, whatever the condition, or writes nothing that has one.
+    /// It writes, whatever the condition.
     Ignores,
+    /// It writes nothing that has one.
+    Rejects,
 }
 
 /// What is known of the server's habit with one kind of condition.
@@ -30,13 +32,22 @@ impl Learnt {
         match self.0.load(Ordering::Relaxed) {
             0 => Habit::Unknown,
             1 => Habit::Honours,
-            _ => Habit::Ignores,
+            2 => Habit::Ignores,
+            _ => Habit::Rejects,
         }
+    }
+
+    fn honours(&self) -> bool {
+        self.habit() == Habit::Honours
+    }
+
+    fn is_bad(&self) -> bool {
+        matches!(self.habit(), Habit::Ignores | Habit::Rejects)
     }
 
     fn learn(&self, habit: Habit) {
         let before = self.0.swap(habit as u8, Ordering::Relaxed);
-        if before != habit as u8 && habit == Habit::Ignores {
+        if before != habit as u8 && self.is_bad() {
             log::warn!(
                 target: "flipper::s3",
                 "the server does not look at the conditions of writes: of two edits of one flag at the same time, one can be lost"
@@ -50,8 +61,10 @@ impl Learnt {
 pub(crate) struct Habits {
     /// `If-None-Match` of puts.
     create: Learnt,
-    /// `If-Match` of puts.
+    /// `If-Match` of puts, where there is an object.
     replace: Learnt,
+    /// `If-Match` of puts, where there is none: some servers write then.
+    restore: Learnt,
     /// `If-Match` of deletions.
     delete: Learnt,
 }
@@ -59,29 +72,40 @@ pub(crate) struct Habits {
 impl Habits {
     /// What is known of puts and of deletions. What nobody has found out is as S3 has it.
     pub(crate) fn known(&self) -> (CompareAndSet, CompareAndSet) {
-        let of = |learnt: &[&Learnt]| {
-            let is_bad = |learnt: &&Learnt| learnt.habit() == Habit::Ignores;
-            if learnt.iter().any(is_bad) { CompareAndSet::BestEffort } else { CompareAndSet::Atomic }
-        };
-        (of(&[&self.create, &self.replace]), of(&[&self.delete]))
+        let of = |is_bad| if is_bad { CompareAndSet::BestEffort } else { CompareAndSet::Atomic };
+        let puts = [&self.create, &self.replace, &self.restore];
+        (of(puts.into_iter().any(Learnt::is_bad)), of(self.delete.is_bad()))
     }
 
     /// Writes an object that is not there.
     pub(crate) async fn create(&self, api: &Api, key: &str, body: &str) -> Result<Etag> {
-        if self.create.habit() != Habit::Honours {
+        if !self.create.honours() {
             if api.get(key).await.map_err(of_read)?.is_some() {
                 return Err(conflict());
             }
-            if self.replace.habit() != Habit::Honours
-                && let Some(etag) = self.tried(api, key, body).await?
-            {
-                return Ok(etag);
+            // Under both conditions: if this is written, `If-Match` is ignored, and `If-None-Match` has had its effect, if it has any.
+            if !self.restore.honours() {
+                match api.put(key, body, When::AbsentAndNever).await {
+                    Ok(etag) => {
+                        self.restore.learn(Habit::Ignores);
+                        return Ok(etag);
+                    }
+                    Err(Failure::Refused | Failure::Missing) => self.restore.learn(Habit::Honours),
+                    // Some servers take no two conditions.
+                    Err(Failure::Unsupported | Failure::Unreadable(_)) => {}
+                    Err(failure) => return Err(of_write(failure)),
+                }
             }
         }
         for _ in 0..ATTEMPTS {
             match api.put(key, body, When::Absent).await {
-                // Which says nothing of what would have come if there had been something.
-                Ok(etag) => return Ok(etag),
+                // Which says nothing of what would have come if there had been something; but it was not rejected.
+                Ok(etag) => {
+                    if self.create.habit() == Habit::Rejects {
+                        self.create.learn(Habit::Unknown);
+                    }
+                    return Ok(etag);
+                }
                 Err(Failure::Refused) => {
                     self.create.learn(Habit::Honours);
                     return Err(conflict());
@@ -94,20 +118,22 @@ impl Habits {
             return Err(conflict());
         }
         let etag = api.put(key, body, When::Always).await.map_err(of_write)?;
-        self.create.learn(Habit::Ignores);
+        self.create.learn(Habit::Rejects);
         Ok(etag)
     }
 
     /// Writes an object that is in a state.
     pub(crate) async fn replace(&self, api: &Api, key: &str, body: &str, before: &str) -> Result<Etag> {
-        if self.replace.habit() != Habit::Honours {
+        if !self.replace.honours() || self.restore.is_bad() {
             let found = api.get(key).await.map_err(of_read)?;
             if found.is_none_or(|found| found.etag != before) {
                 return Err(conflict());
             }
-            if let Some(etag) = self.tried(api, key, body).await? {
-                return Ok(etag);
-            }
+        }
+        if !self.replace.honours()
+            && let Some(etag) = self.tried(api, key, body).await?
+        {
+            return Ok(etag);
         }
         match api.put(key, body, When::Matches(before)).await {
             Ok(etag) => Ok(etag),
@@ -133,7 +159,7 @@ impl Habits {
             }
         }
         let etag = api.put(key, body, When::Always).await.map_err(of_write)?;
-        self.replace.learn(Habit::Ignores);
+        self.replace.learn(Habit::Rejects);
         Ok(Some(etag))
     }
 
@@ -142,7 +168,10 @@ impl Habits {
         for _ in 0..ATTEMPTS {
             match api.delete(key, When::Never).await {
                 Ok(()) => {
-                    self.delete.learn(Habit::Ignores);
+                    // Or somebody has deleted it, which S3 does not tell: then the next deletion tells.
+                    if !self.delete.honours() {
+                        self.delete.learn(Habit::Ignores);
+                    }
                     return Ok(Some(true));
                 }
                 Err(Failure::Refused) => {
@@ -156,13 +185,13 @@ impl Habits {
             }
         }
         api.delete(key, When::Always).await.map_err(of_write)?;
-        self.delete.learn(Habit::Ignores);
+        self.delete.learn(Habit::Rejects);
         Ok(Some(true))
     }
 
     /// Deletes an object that is in a state; returns whether there was one.
     pub(crate) async fn delete(&self, api: &Api, key: &str, before: &str) -> Result<bool> {
-        let is_trusted = self.delete.habit() == Habit::Honours;
+        let is_trusted = self.delete.honours();
         // Asked for in any case: S3 does not tell whether there was one to be deleted.
         match api.get(key).await {
             Ok(None) => return Ok(false),
@@ -192,6 +221,8 @@ impl Habits {
     }
 
     async fn check_with(&self, api: &Api, key: &str, body: &str) -> Result<()> {
+        let restore = api.put(key, body, When::Never).await.map(drop);
+        self.restore.learn(habit(restore)?);
         api.put(key, body, When::Always).await.map_err(of_write)?;
         let create = api.put(key, body, When::Absent).await.map(drop);
         self.create.learn(habit(create)?);
@@ -205,8 +236,9 @@ impl Habits {
 /// What a write tells under a condition that does not hold, of an object that is nobody else's.
 fn habit(answer: Result<(), Failure>) -> Result<Habit> {
     match answer {
-        Ok(()) | Err(Failure::Unsupported) => Ok(Habit::Ignores),
-        Err(Failure::Refused) => Ok(Habit::Honours),
+        Ok(()) => Ok(Habit::Ignores),
+        Err(Failure::Refused | Failure::Missing) => Ok(Habit::Honours),
+        Err(Failure::Unsupported) => Ok(Habit::Rejects),
         Err(failure) => Err(of_write(failure)),
     }
 }

@@ -78,14 +78,19 @@ async fn what_is_no_s3_server_has_no_flags_to_be_off() {
 /// Sends back what it was sent, wherever that might be shown.
 #[tokio::test]
 async fn what_a_server_echoes_is_not_shown() {
-    for status in
-        ["400 Bad Request", "403 Forbidden", "404 Not Found", "409 Conflict", "500 Internal Server Error"]
-    {
-        for field in ["Code", "Message", "RequestId"] {
+    for status in [
+        "301 Moved Permanently",
+        "400 Bad Request",
+        "403 Forbidden",
+        "404 Not Found",
+        "409 Conflict",
+        "500 Internal Server Error",
+    ] {
+        for (field, before) in [("Code", "the token is "), ("Code", ""), ("Message", ""), ("RequestId", "")] {
             let store = store(
                 answering(move |head| {
                     let token = head.lines().find_map(|line| line.strip_prefix("x-amz-security-token: "));
-                    let secret = format!("the token is {}", token.unwrap_or("hunter2"));
+                    let secret = format!("{before}{}", token.expect("it was sent"));
                     let of = |name| if name == field { &*secret } else { "Else" };
                     let fields =
                         ["Code", "Message", "RequestId"].map(|name| format!("<{name}>{}</{name}>", of(name)));
@@ -136,11 +141,12 @@ async fn a_listing_that_makes_no_sense_ends() {
         listing(&[], "<IsTruncated>true</IsTruncated>"),
         // Not what was asked for.
         listing(&["%FF%FE"], "<IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>"),
-        // Without saying how much it is, or not all of it.
-        listing(&["A"], ""),
-        "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>".to_owned(),
+        // Not all of what it says that it is.
+        "<ListBucketResult><KeyCount>3</KeyCount></ListBucketResult>".to_owned(),
         whole[..whole.find("<Key>B").unwrap()].to_owned(),
         whole[..whole.find("<Contents>").unwrap()].to_owned(),
+        whole[..whole.find("</ListBucketResult>").unwrap()].to_owned(),
+        "<ListBucketResult><Name>flags</Name>".to_owned(),
         "<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>".to_owned(),
         "<html><body/></html>".to_owned(),
     ] {
@@ -149,6 +155,10 @@ async fn a_listing_that_makes_no_sense_ends() {
         let error = listing_fails(&store).await;
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{body}: {error}");
     }
+    // As much as some servers say of an empty bucket.
+    let empty = http("200 OK", "", "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>");
+    let store_of_empty = store(answering(move |_| empty.clone()).await);
+    assert_eq!(names(&store_of_empty, Page::ALL).await, (vec![], vec![]));
     // Round in circles, and on and on.
     for circle in [2, usize::MAX] {
         let pages = AtomicUsize::new(0);
@@ -170,12 +180,17 @@ async fn an_object_that_cannot_be_read_is_one_bad_record() {
             http(
                 "200 OK",
                 "",
-                &listing(&["A", "encrypted", "latin1", "weak"], "<IsTruncated>false</IsTruncated>"),
+                &listing(
+                    &["A", "encrypted", "latin1", "spoiled", "weak"],
+                    "<IsTruncated>false</IsTruncated>",
+                ),
             )
         } else if tells("A") {
             http("200 OK", "ETag: \"A\"\r\n", &record)
         } else if tells("encrypted") {
             http("400 Bad Request", "", "<Error><Code>InvalidRequest</Code></Error>")
+        } else if tells("spoiled") {
+            http("200 OK", "ETag: \"A\"\r\nx-amz-checksum-crc32: AAAAAA==\r\n", &record)
         } else if tells("weak") {
             http("200 OK", "ETag: W/\"A\"\r\n", &record)
         } else {
@@ -190,7 +205,7 @@ async fn an_object_that_cannot_be_read_is_one_bad_record() {
     let (good, bad) = names(&store, Page::ALL).await;
     assert_eq!(
         (good, bad),
-        (vec!["A".to_owned()], ["encrypted", "latin1", "weak"].map(str::to_owned).to_vec())
+        (vec!["A".to_owned()], ["encrypted", "latin1", "spoiled", "weak"].map(str::to_owned).to_vec())
     );
 }
 

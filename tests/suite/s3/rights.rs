@@ -8,7 +8,7 @@ use flipper_s3::aws_sdk_s3::Client;
 use flipper_s3::aws_sdk_s3::config::{Credentials, ProvideCredentials};
 use flipper_testkit::{MotoServer, collect, s3_config};
 
-use super::{BUCKET, fails, flag, hasty, listing_fails, name, names, number, plant, put, server};
+use super::{BUCKET, fails, failure, flag, hasty, listing_fails, name, names, number, plant, put, server};
 
 #[tokio::test]
 async fn wrong_keys_are_denied_and_not_shown() {
@@ -98,6 +98,24 @@ async fn objects_that_may_not_be_read() {
     server.deny("GetObject", None);
     assert_eq!(names(&guest, Page::ALL).await.0.len(), 2);
     assert_eq!(listing_fails(&hasty(server.guest())).await.kind(), ErrorKind::PermissionDenied);
+}
+
+/// As if they were encrypted with a key that has to be sent along.
+#[tokio::test]
+async fn objects_that_nobody_can_read_are_no_flags_to_be_off() {
+    let server = server();
+    let store = hasty(server.client());
+    for of in ["A", "B"] {
+        put(&store, of, 1).await;
+    }
+    server.fail("GetObject", 2, &failure(400, "InvalidRequest"));
+    let listed = collect(store.list(Page::ALL)).await;
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    assert!(
+        listed[..2].iter().all(|item| matches!(item, Ok(Listed::Bad { .. }))) && listed[2].is_err(),
+        "{listed:?}"
+    );
+    assert_eq!(names(&store, Page::ALL).await.0, ["A", "B"]);
 }
 
 #[tokio::test]
