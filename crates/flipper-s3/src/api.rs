@@ -1,4 +1,4 @@
-//! The five requests that the store makes, each in bounded time.
+//! The four requests that the store makes, each in bounded time.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub(crate) struct Entry {
     pub(crate) key: String,
     /// Not all servers tell it.
     pub(crate) etag: Option<Etag>,
-    /// As well.
+    /// Nor this.
     pub(crate) size: Option<u64>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) enum When<'e> {
     Matches(&'e str),
     /// What never holds: to find out whether it is looked at.
     Never,
-    /// Both: neither holds by itself what the other one is about.
+    /// Both `Absent` and `Never`.
     AbsentAndNever,
 }
 

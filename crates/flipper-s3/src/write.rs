@@ -21,6 +21,8 @@ enum Habit {
     Ignores,
     /// It writes nothing that has one.
     Rejects,
+    /// It does not say.
+    Untold,
 }
 
 /// What is known of the server's habit with one kind of condition.
@@ -33,7 +35,8 @@ impl Learnt {
             0 => Habit::Unknown,
             1 => Habit::Honours,
             2 => Habit::Ignores,
-            _ => Habit::Rejects,
+            3 => Habit::Rejects,
+            _ => Habit::Untold,
         }
     }
 
@@ -84,15 +87,15 @@ impl Habits {
                 return Err(conflict());
             }
             // Under both conditions: if this is written, `If-Match` is ignored, and `If-None-Match` has had its effect, if it has any.
-            if !self.restore.honours() {
+            if matches!(self.restore.habit(), Habit::Unknown | Habit::Ignores) {
                 match api.put(key, body, When::AbsentAndNever).await {
                     Ok(etag) => {
                         self.restore.learn(Habit::Ignores);
                         return Ok(etag);
                     }
                     Err(Failure::Refused | Failure::Missing) => self.restore.learn(Habit::Honours),
-                    // Some servers take no two conditions.
-                    Err(Failure::Unsupported | Failure::Unreadable(_)) => {}
+                    // S3 takes no two conditions.
+                    Err(Failure::Unsupported | Failure::Unreadable(_)) => self.restore.learn(Habit::Untold),
                     Err(failure) => return Err(of_write(failure)),
                 }
             }

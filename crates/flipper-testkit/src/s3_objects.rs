@@ -213,10 +213,14 @@ impl S3 for Objects {
             (settings.create, settings.replace)
         };
         let before = entries.get(&(bucket.clone(), key.clone()));
+        // S3 takes no two conditions.
+        let takes_no_two =
+            [create, replace] == [S3Conditions::Honour; 2] && is_new.is_some() && is_at.is_some();
         let checked = check(is_new.as_ref(), create, |_| match before {
             Some(_) => Err(s3_error!(PreconditionFailed)),
             None => Ok(()),
         })
+        .and_then(|()| if takes_no_two { Err(s3_error!(NotImplemented)) } else { Ok(()) })
         .and_then(|()| {
             check(is_at.as_ref(), replace, |condition| match before {
                 None => Err(s3_error!(NoSuchKey)),

@@ -100,8 +100,8 @@ async fn a_server_that_does_not_look_is_found_out_by_the_first_write() {
 #[tokio::test]
 async fn that_something_cannot_be_done_is_not_held_against_the_server() {
     let server = server();
-    let store = hasty(server.client());
     for (code, times) in [("", 1), ("NotImplemented", 1), ("NotImplemented", 2), ("NotImplemented", 4)] {
+        let store = hasty(server.client());
         server.fail("PutObject", times, &failure(501, code));
         let created = store.put(&flag("X", 1), Expect::Absent).await;
         assert_eq!(created.is_ok(), code == "NotImplemented" && times < 4, "{code} {times}: {created:?}");
