@@ -75,7 +75,7 @@ async fn copy(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
     Ok(count)
 }
 
-/// Makes a client and the bucket. An application would take the client that `aws_config::load_from_env()` gives.
+/// Makes a client and the bucket. An application would take the client that `aws_config::load_defaults(BehaviorVersion::latest())` gives.
 async fn s3() -> aws_sdk_s3::Client {
     let or = |name: &str, default: &str| var(name).unwrap_or_else(|_| default.to_owned());
     let keys = (or("AWS_ACCESS_KEY_ID", "flipper"), or("AWS_SECRET_ACCESS_KEY", "flipper-development"));

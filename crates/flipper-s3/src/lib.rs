@@ -5,7 +5,7 @@
 //! use flipper_s3::{S3Store, aws_sdk_s3};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! // Or of `aws_config::load_from_env()`, or with an endpoint of your own: it is your client.
+//! // Or of `aws_config::load_defaults(BehaviorVersion::latest())`, or with an endpoint of your own: it is your client.
 //! let config = aws_sdk_s3::Config::builder().region(aws_sdk_s3::config::Region::new("eu-west-1"));
 //! # let config = config.behavior_version_latest();
 //! let s3 = aws_sdk_s3::Client::from_conf(config.build());
@@ -15,6 +15,10 @@
 //! assert!(client.is_enabled("MY_FEATURE", &ctx! { user_id: 7 }).await);
 //! # Ok(()) }
 //! ```
+//!
+//! The client is the caller's, and so are its region, endpoint, credentials, retries and encryption: this crate takes the SDK without its default
+//! features. Most applications have `aws-config` in their own `Cargo.toml`, whose client speaks HTTPS; without it, `aws-sdk-s3` needs its feature
+//! `default-https-client` there, or an HTTP client of your own.
 //!
 //! A request to S3 takes tens of milliseconds, so this is no store to be asked at each check. Put a `MirrorStore` before it, of
 //! `flipper-mirror`: it keeps all flags in memory, and follows the bucket. Or keep a copy of another store's flags in it, to come back from
