@@ -10,6 +10,7 @@ mod fuzz;
 mod local;
 mod mirror;
 mod peer;
+mod records;
 mod redis;
 mod s3;
 mod seed;

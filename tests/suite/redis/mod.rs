@@ -17,9 +17,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use flipper_core::{BoxStream, Change, Expect, Flag, FlagName, Listed, Page, Result, Store, Timestamp};
+use flipper_core::{BoxStream, Change, Page, Result, Store};
 use flipper_redis::{RedisStore, redis};
-use flipper_testkit::{RedisServer, collect, next};
+use flipper_testkit::{RedisServer, next};
+
+use crate::records::{self, flag, name, number, put, watch};
 
 /// The server of those tests that do not disturb it, each below a base key of its own.
 fn server() -> &'static RedisServer {
@@ -59,44 +61,12 @@ impl Cli {
     }
 }
 
-fn name(name: &str) -> FlagName<'_> {
-    FlagName::new(name).unwrap()
-}
-
-/// A flag that was created at a time: to tell states apart.
-fn flag(of: &str, number: i64) -> Flag {
-    Flag::new(name(of), Timestamp::from_secs(number))
-}
-
-async fn put(store: &impl Store, of: &str, number: i64) {
-    store.put(&flag(of, number), Expect::Any).await.unwrap();
-}
-
-/// The number of a flag.
-async fn number(store: &impl Store, of: &str) -> Option<i64> {
-    store.get(name(of)).await.unwrap().and_then(|found| found.value.created_date())
-}
-
 /// The names of the flags and of the bad records of a listing, sorted.
 async fn names(store: &impl Store, page: Page) -> (Vec<String>, Vec<String>) {
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for item in collect(store.list(page)).await {
-        match item.unwrap() {
-            Listed::Flag(found) => good.push(found.value.name().to_owned()),
-            Listed::Bad { name, .. } => bad.push(name.into()),
-            other => panic!("{other:?}"),
-        }
-    }
+    let (mut good, mut bad) = records::names(store, page).await;
     good.sort_unstable();
     bad.sort_unstable();
     (good, bad)
-}
-
-/// Watches a store, and waits for the first item.
-async fn watch(store: &impl Store) -> BoxStream<'static, Change> {
-    let mut changes = store.watch().expect("changes");
-    assert!(matches!(next(&mut changes).await, Some(Change::Resync { .. })));
-    changes
 }
 
 /// What a change says, in words.

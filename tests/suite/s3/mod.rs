@@ -14,12 +14,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use flipper_core::{
-    BoxStream, Change, Error, Expect, Flag, FlagName, Listed, Page, Result, Store, Timestamp, Version,
-};
+use flipper_core::{BoxStream, Change, Error, Page, Result, Store};
 use flipper_s3::S3Store;
 use flipper_s3::aws_sdk_s3::Client;
 use flipper_testkit::{S3Failure, S3Server, collect, next};
+
+use crate::records::{flag, name, names, number, put, watch};
 
 const BUCKET: &str = "flags";
 
@@ -46,48 +46,10 @@ fn hasty(client: Client) -> S3Store {
     builder.timeout(Duration::from_secs(2)).build().unwrap()
 }
 
-fn name(name: &str) -> FlagName<'_> {
-    FlagName::new(name).unwrap()
-}
-
-/// A flag that was created at a time: to tell states apart.
-fn flag(of: &str, number: i64) -> Flag {
-    Flag::new(name(of), Timestamp::from_secs(number))
-}
-
-async fn put(store: &impl Store, of: &str, number: i64) -> Version {
-    store.put(&flag(of, number), Expect::Any).await.unwrap()
-}
-
-/// The number of a flag.
-async fn number(store: &impl Store, of: &str) -> Option<i64> {
-    store.get(name(of)).await.unwrap().and_then(|found| found.value.created_date())
-}
-
 /// Puts any bytes at a key, as somebody else does.
 async fn plant(client: &Client, bucket: &str, key: &str, body: impl AsRef<[u8]>) {
     let put = client.put_object().bucket(bucket).key(key).body(body.as_ref().to_vec().into());
     put.send().await.unwrap();
-}
-
-/// The names of the flags and of the bad records of a listing, in its order.
-async fn names(store: &impl Store, page: Page) -> (Vec<String>, Vec<String>) {
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
-    for item in collect(store.list(page)).await {
-        match item.unwrap() {
-            Listed::Flag(found) => good.push(found.value.name().to_owned()),
-            Listed::Bad { name, .. } => bad.push(name.into()),
-            other => panic!("{other:?}"),
-        }
-    }
-    (good, bad)
-}
-
-/// Watches a store, and waits for the first item.
-async fn watch(store: &impl Store) -> BoxStream<'static, Change> {
-    let mut changes = store.watch().expect("changes");
-    assert!(matches!(next(&mut changes).await, Some(Change::Resync { .. })));
-    changes
 }
 
 /// The next change, in words.
