@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use flipper_core::{BoxStream, Change, Error, ErrorKind, Result};
 use futures_lite::{Stream, StreamExt, stream};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
@@ -39,6 +40,15 @@ pub fn watch<F: Follow>(followed: &Arc<F>) -> BoxStream<'static, Change> {
     let followed = Arc::downgrade(followed);
     let changes = stream::once_future(subscribe(Weak::clone(&followed))).flatten();
     Box::pin(Watch { followed, changes: Box::pin(changes) })
+}
+
+/// Waits, for a second at the most, until a task that was told to end has ended: that of a [closed](Following::close) store.
+///
+/// It ends by force, or with its runtime; one that nobody drives would not end. Outside of a runtime nothing is waited for.
+pub async fn ended(task: JoinHandle<()>) {
+    if Handle::try_current().is_ok() {
+        let _ = timeout(Duration::from_secs(1), task).await;
+    }
 }
 
 /// One who watches, and who sees to it that somebody follows: the runtime that did may have ended.

@@ -47,6 +47,6 @@ mod following;
 mod poll;
 
 pub use backoff::Backoff;
-pub use follow::{Follow, watch};
+pub use follow::{Follow, ended, watch};
 pub use following::Following;
 pub use poll::Touch;

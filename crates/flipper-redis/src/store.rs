@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use flipper_core::{
@@ -12,7 +11,6 @@ use flipper_core::{
 use futures_lite::StreamExt;
 use redis::aio::ConnectionLike;
 use redis::{Client, cmd};
-use tokio::runtime::Handle;
 
 use crate::address;
 use crate::builder::RedisStoreBuilder;
@@ -163,10 +161,7 @@ impl Store for RedisStore {
 
     async fn close(&self) -> Result<()> {
         if let Some(task) = self.0.close() {
-            // Ended by force, or with its runtime; one that nobody drives would not end.
-            if Handle::try_current().is_ok() {
-                let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
-            }
+            flipper_follow::ended(task).await;
         }
         Ok(())
     }

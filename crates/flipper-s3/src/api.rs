@@ -137,15 +137,14 @@ impl Api {
                 .await
                 .map_err(|failure| Failure::of(&failure, Asked::Object))?;
             let etag = answer.e_tag().and_then(unquoted).ok_or_else(|| Failure::Unreadable(no_etag()))?;
-            let is_large = |size: usize| size > LARGEST;
-            if answer.content_length().is_some_and(|length| usize::try_from(length).map_or(true, is_large)) {
+            if answer.content_length().is_some_and(|length| u64::try_from(length).map_or(true, is_large)) {
                 return Ok(Some(Object { etag, body: None }));
             }
             let (mut stream, mut body) = (answer.body, Vec::new());
             while let Some(piece) = stream.next().await {
                 let piece = piece.map_err(|failure| of_body(&failure, &etag))?;
                 body.extend_from_slice(&piece);
-                if is_large(body.len()) {
+                if is_large(body.len() as u64) {
                     return Ok(Some(Object { etag, body: None }));
                 }
             }
@@ -247,11 +246,19 @@ fn decoded(key: &str, is_encoded: bool) -> Result<String> {
     key.map(String::from).map_err(|_| no_s3(Asked::Read))
 }
 
+/// Whether an object is too large to be a flag.
+pub(crate) fn is_large(size: u64) -> bool {
+    size > LARGEST as u64
+}
+
+/// Whether it can stand in a header, between quotes.
+pub(crate) fn is_plain(etag: &str) -> bool {
+    etag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"')
+}
+
 fn unquoted(etag: &str) -> Option<Etag> {
     let etag = etag.trim().strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag.trim());
-    // It goes back in a header.
-    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
-    (!etag.is_empty() && etag.bytes().all(is_plain)).then(|| etag.to_owned())
+    (!etag.is_empty() && is_plain(etag)).then(|| etag.to_owned())
 }
 
 fn no_etag() -> Error {

@@ -10,7 +10,7 @@ use futures_lite::stream;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 
-use crate::api::{Entries, Entry, Etag, LARGEST, Object};
+use crate::api::{Entries, Entry, Etag, Object, is_large};
 use crate::error::{Asked, Failure, no_s3};
 use crate::record::{listed, read, version};
 use crate::shared::Shared;
@@ -268,8 +268,4 @@ impl Lister {
             _ => Ok(None),
         }
     }
-}
-
-fn is_large(size: u64) -> bool {
-    usize::try_from(size).map_or(true, |size| size > LARGEST)
 }

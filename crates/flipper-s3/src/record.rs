@@ -2,7 +2,7 @@
 
 use flipper_core::{Error, ErrorKind, Flag, FlagName, Listed, Result, Version, Versioned};
 
-use crate::api::{LARGEST, Object};
+use crate::api::{LARGEST, Object, is_plain};
 use crate::error::error;
 
 /// Reads an object as the flag of a name, which may be no legal one.
@@ -39,6 +39,6 @@ pub(crate) fn version(etag: &str) -> Version {
 /// The ETag that a version was made from.
 pub(crate) fn etag(version: &Version) -> Result<&str> {
     let etag = version.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok());
-    let is_plain = |etag: &&str| etag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
-    etag.filter(is_plain).ok_or_else(|| error(ErrorKind::InvalidInput, "the version is none of this store's"))
+    etag.filter(|etag| is_plain(etag))
+        .ok_or_else(|| error(ErrorKind::InvalidInput, "the version is none of this store's"))
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -11,7 +10,6 @@ use flipper_core::{
     Timestamp, Version, Versioned, Watching,
 };
 use futures_lite::StreamExt;
-use tokio::runtime::Handle;
 
 use crate::api::When;
 use crate::builder::S3StoreBuilder;
@@ -166,10 +164,7 @@ impl Store for S3Store {
 
     async fn close(&self) -> Result<()> {
         if let Some(task) = self.0.following.close() {
-            // Ended by force, or with its runtime; one that nobody drives would not end.
-            if Handle::try_current().is_ok() {
-                let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
-            }
+            flipper_follow::ended(task).await;
         }
         Ok(())
     }

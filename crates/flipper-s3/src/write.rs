@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use flipper_core::{CompareAndSet, Error, ErrorKind, Result};
+use flipper_core::{CompareAndSet, Error, Result};
 
 use crate::api::{Api, Etag, When};
-use crate::error::{Asked, Failure, error};
+use crate::error::{Asked, Failure};
 
 /// How often a server has to say that it knows no such condition: once may have been about something else.
 const ATTEMPTS: usize = 2;
@@ -200,7 +200,7 @@ impl Habits {
             Ok(None) => return Ok(false),
             Ok(Some(found)) if found.etag != before => return Err(conflict()),
             // What cannot be read can be deleted, if the server looks whether it is the right one.
-            Ok(Some(_)) | Err(Failure::Unreadable(_)) if is_trusted => {}
+            Err(Failure::Unreadable(_)) if is_trusted => {}
             Ok(Some(_)) => {}
             Err(failure) => return Err(of_read(failure)),
         }
@@ -247,7 +247,7 @@ fn habit(answer: Result<(), Failure>) -> Result<Habit> {
 }
 
 fn conflict() -> Error {
-    error(ErrorKind::Conflict, "the flag has changed, or there is none, or there is one already")
+    of_write(Failure::Refused)
 }
 
 /// The error of a request before a write, which has not happened then.
