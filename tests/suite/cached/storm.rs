@@ -9,7 +9,7 @@ use flipper_core::{Context, Expect, FeatureFlagClient, FlagName, Store};
 use flipper_redis::RedisStore;
 use flipper_testkit::{Proxy, RedisServer};
 
-use crate::mirror::storm::{FLAGS, disturb, name, state, write};
+use crate::mirror::storm::{FLAGS, disturb, name, seconds, state, write};
 
 const LIMIT: Duration = Duration::from_millis(300);
 
@@ -40,7 +40,6 @@ async fn read(store: Arc<CachedStore<RedisStore>>, last: Arc<AtomicI64>, is_over
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn checks_go_on_and_end_with_the_truth() {
-    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let mut server = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let proxy = Proxy::start(server.address()).await.unwrap();
     let builder = RedisStore::builder(&format!("redis://{}", proxy.address()));
@@ -52,7 +51,7 @@ async fn checks_go_on_and_end_with_the_truth() {
     let readers: Vec<_> =
         (0..2).map(|_| tokio::spawn(read(store.clone(), Arc::clone(&last), Arc::clone(&is_over)))).collect();
     let writer = tokio::spawn(write(server.url(), Arc::clone(&last), Arc::clone(&is_over)));
-    disturb(&mut server, &proxy, Duration::from_secs(seconds)).await;
+    disturb(&mut server, &proxy, seconds()).await;
     is_over.store(true, Ordering::Relaxed);
     writer.await.unwrap();
     let mut reads = 0;

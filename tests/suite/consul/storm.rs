@@ -9,7 +9,7 @@ use flipper_testkit::{ConsulServer, Proxy, Weather};
 
 use super::rights::{WRITE, bootstrap, token};
 use super::*;
-use crate::mirror::storm::{FLAGS, ends_with, name, read, state};
+use crate::mirror::storm::{FLAGS, ends_with, name, read, seconds, state};
 
 const SECRET: &str = "abcdefab-1234-5678-9012-abcdefabcdef";
 
@@ -34,7 +34,6 @@ async fn arm(server: &ConsulServer) -> (Cli, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn checks_go_on_and_end_with_the_truth() {
-    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let mut server = ConsulServer::start(&["acl { enabled = true\n default_policy = \"allow\" }"]);
     let (mut root, mut accessor) = arm(&server).await;
     let proxy = Proxy::start(server.address()).await.unwrap();
@@ -50,7 +49,7 @@ async fn checks_go_on_and_end_with_the_truth() {
         .collect();
     let writer = tokio::spawn(write(server.url(), Arc::clone(&last), Arc::clone(&is_over)));
 
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let end = Instant::now() + seconds();
     while Instant::now() < end {
         let mut is_revoked = false;
         match fastrand::u32(..12) {
@@ -99,7 +98,6 @@ async fn checks_go_on_and_end_with_the_truth() {
 /// As above, with three servers of which one at a time is gone or held, mostly the one that leads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn checks_go_on_while_leaders_change() {
-    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let mut servers = ConsulServer::cluster(3, &[]);
     let url = servers[0].url();
     let client = FeatureFlagClient::new(hasty(&url).connect().await.unwrap());
@@ -110,7 +108,7 @@ async fn checks_go_on_while_leaders_change() {
         std::thread::spawn(move || read(&local, &last, &is_over))
     };
     let writer = tokio::spawn(write(servers[1].url(), Arc::clone(&last), Arc::clone(&is_over)));
-    let end = Instant::now() + Duration::from_secs(seconds);
+    let end = Instant::now() + seconds();
     let mut changes = 0;
     while Instant::now() < end {
         let leader = servers.iter().position(ConsulServer::leads);

@@ -13,6 +13,12 @@ use super::until;
 
 pub(crate) const FLAGS: usize = 20;
 
+/// For how long there is bad weather.
+pub(crate) fn seconds() -> Duration {
+    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(3))
+}
+
 pub(crate) fn name(number: usize) -> String {
     format!("F{number}")
 }
@@ -104,7 +110,6 @@ pub(crate) async fn ends_with(local: &LocalClient, truth: &impl Store) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn checks_go_on_and_end_with_the_truth() {
-    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
     let mut server = RedisServer::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     let proxy = Proxy::start(server.address()).await.unwrap();
     let limit = Duration::from_millis(300);
@@ -121,7 +126,7 @@ async fn checks_go_on_and_end_with_the_truth() {
         .collect();
     let writer = tokio::spawn(write(server.url(), Arc::clone(&last), Arc::clone(&is_over)));
 
-    disturb(&mut server, &proxy, Duration::from_secs(seconds)).await;
+    disturb(&mut server, &proxy, seconds()).await;
     is_over.store(true, Ordering::Relaxed);
     writer.await.unwrap();
     let reads: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();

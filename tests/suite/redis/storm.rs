@@ -11,11 +11,9 @@ use flipper_core::{Change, Condition, ErrorKind, FeatureFlagClient, Listed, Page
 use flipper_redis::RedisStore;
 use flipper_testkit::{Proxy, RedisServer, Weather, collect, next};
 
-const EDITORS: usize = 8;
+use crate::mirror::storm::seconds;
 
-fn seconds() -> u64 {
-    std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
-}
+const EDITORS: usize = 8;
 
 /// What became of an edit, as far as the editor was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +118,7 @@ async fn no_edit_is_lost_or_made_twice_and_the_watcher_ends_with_the_truth() {
     let watcher = tokio::spawn(follow(builder(proxy.address()).connect().await.unwrap()));
     proxies.push(proxy);
 
-    let end = Instant::now() + Duration::from_secs(seconds());
+    let end = Instant::now() + seconds();
     let mut kills = 0;
     while Instant::now() < end {
         let proxy = &proxies[fastrand::usize(..proxies.len())];

@@ -1,7 +1,7 @@
 //! Reads at full speed, and edits, while everything happens to the server. `FLIPPER_FAULT_SECONDS` says for how long, 3 s unless told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flipper_core::{Condition, ErrorKind, Expect, FeatureFlagClient, FlagName, Store};
@@ -11,12 +11,7 @@ use flipper_s3::aws_sdk_s3::Client;
 use flipper_testkit::{Proxy, S3Server, Weather, s3_config};
 
 use super::{BUCKET, failure, server};
-use crate::mirror::storm::{FLAGS, ends_with, name, read, state};
-
-fn seconds() -> Duration {
-    let seconds = std::env::var("FLIPPER_FAULT_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(3))
-}
+use crate::mirror::storm::{FLAGS, ends_with, name, read, seconds, state};
 
 /// A store that finds out soon that nothing gets through.
 fn through(server: &S3Server, proxy: &Proxy) -> S3Store {
@@ -26,10 +21,11 @@ fn through(server: &S3Server, proxy: &Proxy) -> S3Store {
     builder.poll_interval(Duration::from_millis(50)).timeout(Duration::from_millis(500)).build().unwrap()
 }
 
-/// Does something bad to the server, and something else, and ends with fair weather.
-async fn disturb(server: &S3Server, proxy: &Proxy, may_empty: bool) {
+/// Does something bad to the server, and something else, and ends with fair weather: when the time is up, and enough has been done in it.
+async fn disturb(server: &S3Server, proxy: &Proxy, may_empty: bool, is_enough: impl Fn() -> bool) {
     let end = Instant::now() + seconds();
-    while Instant::now() < end {
+    let latest = end + Duration::from_secs(30);
+    while Instant::now() < end || !is_enough() && Instant::now() < latest {
         let operations = ["GetObject", "PutObject", "DeleteObject", "ListObjectsV2"];
         let operation = operations[fastrand::usize(..operations.len())];
         match fastrand::u32(..12) {
@@ -82,7 +78,7 @@ async fn checks_go_on_and_end_with_the_truth() {
             }
         })
     };
-    disturb(&server, &proxy, true).await;
+    disturb(&server, &proxy, true, || true).await;
     is_over.store(true, Ordering::Relaxed);
     writer.await.unwrap();
     let reads = reader.join().unwrap();
@@ -101,10 +97,10 @@ async fn edits_that_are_done_are_there_once() {
     let server = server();
     let proxy = Proxy::start(server.address()).await.unwrap();
     FeatureFlagClient::new(super::hasty(server.client())).create("X").await.unwrap();
-    let is_over = Arc::new(AtomicBool::new(false));
+    let (is_over, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut editors = tokio::task::JoinSet::new();
     for editor in 0..EDITORS {
-        let is_over = Arc::clone(&is_over);
+        let (is_over, all_done) = (Arc::clone(&is_over), Arc::clone(&done));
         let fresh = |server: &S3Server, proxy: &Proxy| {
             FeatureFlagClient::builder(through(server, proxy)).deadline(Duration::from_secs(3)).build()
         };
@@ -117,12 +113,13 @@ async fn edits_that_are_done_are_there_once() {
                 let condition =
                     Condition::builder().eq("edit", format!("{editor}-{number}")).build().unwrap();
                 let done = clients[number % clients.len()].add_condition("X", &condition).await;
+                all_done.fetch_add(usize::from(done.is_ok()), Ordering::Relaxed);
                 edits.push(done);
             }
             (editor, edits)
         });
     }
-    disturb(&server, &proxy, false).await;
+    disturb(&server, &proxy, false, || done.load(Ordering::Relaxed) > 20).await;
     is_over.store(true, Ordering::Relaxed);
     let edits = editors.join_all().await;
     let truth = super::hasty(server.client());
