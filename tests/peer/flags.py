@@ -7,7 +7,7 @@ The place is the base key; of S3, the bucket and the two keys of the client, wit
 Each line of standard input is a JSON list, a verb of the client and its arguments; each line of standard output is what came
 of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
 
-    await_enabled, NAME, ON waits until a check says so, for stores that follow changes in the background
+    await_enabled, NAME, ON waits until the flag is there and a check says so, for stores that follow changes in the background
     stored                  what `list` and `get_meta` say of all flags
     edit, NAME, N           N edits of the client data of a flag, as flipper-client makes them
     edit_carefully, NAME, N the same, but each write fails, and is made again, if somebody has written since the read
@@ -69,7 +69,8 @@ def bucketer(kind, percentage, keys=()):
 
 def await_enabled(name, is_on):
     deadline = time.time() + 20
-    while client.is_enabled(name) != is_on:
+    # A check alone says "off" of a flag that is not there yet as well.
+    while not client.exists(name) or client.is_enabled(name) != is_on:
         assert time.time() < deadline, "not within 20 s"
         time.sleep(0.01)
 
