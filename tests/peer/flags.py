@@ -1,8 +1,8 @@
 """Uses the installed flipper-client on flags in a store, as it is told.
 
-    python flags.py redis|consul|s3 PORT PLACE
+    python flags.py redis|consul|s3|thrift PORT PLACE
 
-The place is the base key; of S3, the bucket and the two keys of the client, with spaces between them.
+The place is the base key; of S3, the bucket and the two keys of the client, with spaces between them; of Thrift, `buffered` or `framed`.
 
 Each line of standard input is a JSON list, a verb of the client and its arguments; each line of standard output is what came
 of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
@@ -13,6 +13,7 @@ of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
     edit_carefully, NAME, N the same, but each write fails, and is made again, if somebody has written since the read
     list_often, N           lists so often, and says which exceptions were met
     toggle, N               creates, switches, edits and destroys flags of its own
+    store, METHOD, ...      a method of the store itself; of items, their names, switches and meta are returned
 """
 
 import json
@@ -54,6 +55,16 @@ elif kind == "s3":
     keys = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
     s3 = boto3.client("s3", endpoint_url="http://127.0.0.1:%d" % port, region_name="us-east-1", **keys)
     store = S3FeatureFlagStore(s3, bucket)
+elif kind == "thrift":
+    from flipper import ThriftRPCFeatureFlagStore
+    from flipper_thrift.python.feature_flag_store import FeatureFlagStore
+    from thrift.protocol import TBinaryProtocol
+    from thrift.transport import TSocket, TTransport
+
+    transport = TSocket.TSocket("127.0.0.1", port)
+    transport = (TTransport.TFramedTransport if base_key == "framed" else TTransport.TBufferedTransport)(transport)
+    transport.open()
+    store = ThriftRPCFeatureFlagStore(FeatureFlagStore.Client(TBinaryProtocol.TBinaryProtocol(transport)))
 else:
     import consul
     from flipper.contrib.consul import ConsulFeatureFlagStore
@@ -116,6 +127,12 @@ def list_often(count):
     return met
 
 
+def plain(answer):
+    if hasattr(answer, "serialize"):
+        return [answer.feature_name, answer.raw_is_enabled, answer.meta]
+    return [plain(item) for item in answer] if hasattr(answer, "__next__") else answer
+
+
 VERBS = {
     "create": lambda name, on, data: client.create(name, is_enabled=on, client_data=data) and None,
     "enable": client.enable,
@@ -132,6 +149,7 @@ VERBS = {
     "edit": edit,
     "edit_carefully": edit_carefully,
     "toggle": toggle,
+    "store": lambda method, *arguments: plain(getattr(store, method)(*arguments)),
 }
 
 for line in sys.stdin:

@@ -14,5 +14,6 @@ mod records;
 mod redis;
 mod s3;
 mod seed;
+mod thrift;
 mod vectors;
 mod wrappers;

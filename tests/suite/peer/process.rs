@@ -29,11 +29,15 @@ impl Python {
     }
 
     pub(crate) fn answer(&mut self) -> Json {
+        self.try_answer().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What came of it, or the exception.
+    pub(crate) fn try_answer(&mut self) -> Result<Json, Json> {
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
         let answer: Json = serde_json::from_str(&line).expect("an answer");
-        assert!(answer.get("error").is_none(), "{answer}");
-        answer["value"].clone()
+        if answer.get("error").is_some() { Err(answer) } else { Ok(answer["value"].clone()) }
     }
 
     pub(crate) fn ask(&mut self, words: &Json) -> Json {

@@ -119,7 +119,8 @@ impl Change {
         if is_on { Self::Enable } else { Self::Disable }
     }
 
-    /// Finds what an edit of the caller's own has changed: at most one event of each aspect.
+    /// Finds what an edit of the caller's own has changed: at most one event of each aspect. What has no event of its own, such as
+    /// the date, is told as a change of the client data, so that whoever keeps a log learns of it.
     pub(super) fn between(before: &Flag, after: &Flag) -> Vec<Self> {
         let mut changes = Vec::new();
         if before.is_switched_on() != after.is_switched_on() {
@@ -137,6 +138,9 @@ impl Change {
         }
         if before.bucketer() != after.bucketer() {
             changes.push(Self::SetBucketer(after.bucketer().clone()));
+        }
+        if changes.is_empty() && before.as_json() != after.as_json() {
+            changes.push(Self::SetClientData(client_data(after)));
         }
         changes
     }

@@ -26,7 +26,8 @@ struct Attempt {
 
 /// How a write ended.
 enum Written {
-    Done,
+    /// With the version that the record has now; a deletion has none.
+    Done(Option<Version>),
     /// It was made, and is less safe than was asked for.
     NotReplicated(Error),
     Conflict(Error),
@@ -38,8 +39,13 @@ impl FeatureFlagClient {
     /// Edits a flag: reads it, lets `plan` work out what to store, announces it, writes it if the flag is still as it
     /// was read, and announces that it is done. After a conflict all of it is repeated, until the deadline.
     ///
-    /// `plan` says `None` where nothing is to be done.
-    pub(super) async fn edit<P>(&self, operation: &'static str, name: &str, plan: P) -> Result<()>
+    /// `plan` says `None` where nothing is to be done. Returns the version that was written, if one was.
+    pub(super) async fn edit<P>(
+        &self,
+        operation: &'static str,
+        name: &str,
+        plan: P,
+    ) -> Result<Option<Version>>
     where
         P: FnMut(&Current) -> Result<Option<Plan>> + Send,
     {
@@ -50,7 +56,7 @@ impl FeatureFlagClient {
         edited.map_err(|error| error.or_operation(operation).or_flag(name))
     }
 
-    async fn edit_named<P>(&self, name: FlagName<'_>, mut plan: P) -> Result<()>
+    async fn edit_named<P>(&self, name: FlagName<'_>, mut plan: P) -> Result<Option<Version>>
     where
         P: FnMut(&Current) -> Result<Option<Plan>> + Send,
     {
@@ -79,7 +85,7 @@ impl FeatureFlagClient {
         plan: &mut P,
         deadline: &Deadline,
         lost: &mut Vec<Attempt>,
-    ) -> Result<()>
+    ) -> Result<Option<Version>>
     where
         P: FnMut(&Current) -> Result<Option<Plan>> + Send,
     {
@@ -91,7 +97,7 @@ impl FeatureFlagClient {
                     if let Some(landed) = lost.iter().find(|attempt| attempt.plan.target.is(&current)) {
                         self.announce_done(name, landed);
                         lost.clear();
-                        return Ok(());
+                        return Ok(current.version().cloned());
                     }
                     if lost.iter().any(|attempt| attempt.base.as_ref() != current.version()) {
                         // Somebody else has written since. Whether on top of ours or in its place, nobody can tell.
@@ -102,7 +108,7 @@ impl FeatureFlagClient {
                         // With a write that is lost, there is more to be said than that nothing is to be done.
                         let message = "the repeated edit would change nothing";
                         return if lost.is_empty() {
-                            Ok(())
+                            Ok(None)
                         } else {
                             Err(Error::new(ErrorKind::Conflict, message))
                         };
@@ -115,10 +121,10 @@ impl FeatureFlagClient {
                         return Err(Error::new(ErrorKind::Unavailable, message));
                     }
                     match self.write(name, &attempt.plan.target, current.expect(), deadline).await? {
-                        Written::Done => {
+                        Written::Done(version) => {
                             self.announce_done(name, &attempt);
                             lost.clear();
-                            return Ok(());
+                            return Ok(version);
                         }
                         Written::NotReplicated(error) => {
                             self.announce_done(name, &attempt);
@@ -177,14 +183,14 @@ impl FeatureFlagClient {
         let store = &self.inner.store;
         let write = async {
             match target {
-                Target::Put(flag) => store.put(flag, expect).await.map(|_| true),
-                Target::Delete => store.delete(name, expect).await,
+                Target::Put(flag) => store.put(flag, expect).await.map(|version| Some(Some(version))),
+                Target::Delete => store.delete(name, expect).await.map(|was_there| was_there.then_some(None)),
             }
         };
         match deadline.limit(write).await {
-            Some(Ok(true)) => Ok(Written::Done),
+            Some(Ok(Some(version))) => Ok(Written::Done(version)),
             // It was deleted by somebody else, between the read and the write.
-            Some(Ok(false)) => {
+            Some(Ok(None)) => {
                 Ok(Written::Conflict(Error::new(ErrorKind::Conflict, "the flag was deleted meanwhile")))
             }
             Some(Err(error)) if error.kind() == ErrorKind::Conflict => Ok(Written::Conflict(error)),

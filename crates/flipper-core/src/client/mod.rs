@@ -9,6 +9,7 @@ mod local;
 mod local_flag;
 mod locks;
 mod read;
+mod records;
 mod verbs;
 mod when;
 

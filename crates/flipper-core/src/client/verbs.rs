@@ -120,7 +120,7 @@ impl FeatureFlagClient {
                 Ok(Some(Plan { target: Target::Delete, changes: vec![Change::Destroy] }))
             }
         };
-        self.edit("destroy", name, plan).await
+        self.edit("destroy", name, plan).await.map(drop)
     }
 
     /// Merges data into what applications have stored with a flag.
@@ -182,8 +182,8 @@ impl FeatureFlagClient {
     /// Edits a flag in several ways by one write.
     ///
     /// `edit` may be called several times, each time with the flag as it is then; only the last result is written. Each
-    /// aspect that it changes (the switch, conditions, client data, the bucketer) is announced by its pair of events; if
-    /// it changes none of them, nothing is written.
+    /// aspect that it changes (the switch, conditions, client data, the bucketer) is announced by its pair of events. A change of
+    /// something else in the record is announced as one of the client data; if nothing changes, nothing is written.
     ///
     /// # Errors
     ///
@@ -226,7 +226,7 @@ impl FeatureFlagClient {
             let changes = Change::between(before, &after);
             Ok((!changes.is_empty()).then(|| Plan::put(after, changes)))
         };
-        self.edit("update", name, plan).await
+        self.edit("update", name, plan).await.map(drop)
     }
 
     /// Edits a flag that is there in one way.
@@ -239,6 +239,6 @@ impl FeatureFlagClient {
             let change = edit(&mut flag)?;
             Ok(Some(Plan::put(flag, vec![change])))
         };
-        self.edit(operation, name, plan).await
+        self.edit(operation, name, plan).await.map(drop)
     }
 }

@@ -74,20 +74,7 @@ impl Flag {
                     )));
                 }
             };
-            // Of a key that is there twice, the last value counts.
-            let known: HashMap<_, _> = stored.members().map(|(key, value)| (key.string(), value)).collect();
-            let mut edits = Vec::new();
-            let mut added = Vec::new();
-            for (key, value) in data.iter() {
-                match known.get(key.as_wtf8()) {
-                    Some(old) => edits.push((old.span(), value.to_json())),
-                    None => added.push(format!("{}: {}", quoted(key), value.to_json())),
-                }
-            }
-            if !added.is_empty() {
-                edits.push(append(stored, &added));
-            }
-            Ok(edits)
+            Ok(merged(stored, &data))
         })
     }
 
@@ -134,6 +121,37 @@ impl Flag {
         self.splice(|fields| Ok(vec![replace_or_append(fields.bucketer, fields.meta, "bucketer", text)]))
     }
 
+    /// Replaces members of the flag's metadata, as they are stored: `client_data`, `created_date`, `conditions`, `bucketer`, or those of
+    /// a newer writer. What `meta` does not have stays as it is.
+    ///
+    /// This is for those who take metadata as a whole from elsewhere, such as a server. Applications have
+    /// [`merge_client_data`](Self::merge_client_data), [`set_conditions`](Self::set_conditions) and
+    /// [`set_bucketer`](Self::set_bucketer), which refuse what flipper-client could not evaluate.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) when the record could not be read any more, as with conditions that are no list, or would
+    /// become too long or too deep; the flag is unchanged then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use flipper_core::{Flag, FlagName, Timestamp, json::Object};
+    ///
+    /// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::from_secs(1));
+    /// let mut meta = Object::default();
+    /// meta.insert("created_date", 1_700_000_000);
+    /// flag.merge_meta(&meta)?;
+    /// assert_eq!(flag.created_date(), Some(1_700_000_000));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
+    pub fn merge_meta(&mut self, meta: &Object) -> Result<()> {
+        if meta.iter().any(|(_, value)| value.is_deeper_than(MAX_DEPTH)) {
+            return Err(too_deep());
+        }
+        self.splice(|fields| Ok(merged(fields.meta, meta)))
+    }
+
     /// Replaces spans of the record and reads the result anew. On an error the flag is unchanged.
     fn splice(
         &mut self,
@@ -156,6 +174,24 @@ impl Flag {
         })?;
         Ok(())
     }
+}
+
+/// Edits that give members of an object other values, and put new ones behind those that are there.
+fn merged(stored: Node<'_>, data: &Object) -> Vec<(Range<usize>, String)> {
+    // Of a key that is there twice, the last value counts.
+    let known: HashMap<_, _> = stored.members().map(|(key, value)| (key.string(), value)).collect();
+    let mut edits = Vec::new();
+    let mut added = Vec::new();
+    for (key, value) in data.iter() {
+        match known.get(key.as_wtf8()) {
+            Some(old) => edits.push((old.span(), value.to_json())),
+            None => added.push(format!("{}: {}", quoted(key), value.to_json())),
+        }
+    }
+    if !added.is_empty() {
+        edits.push(append(stored, &added));
+    }
+    edits
 }
 
 fn too_deep() -> Error {

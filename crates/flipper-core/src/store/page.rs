@@ -36,15 +36,19 @@ pub struct Capabilities {
     pub watch: Watching,
     /// Whether reads are answered from memory.
     pub local_reads: bool,
+    /// Whether a record comes back byte for byte, with what newer writers have put into it. Otherwise the backend takes flags to pieces, and
+    /// keeps those that it knows.
+    pub whole_records: bool,
 }
 
 impl Capabilities {
-    /// Reads and atomic conditional writes; no watching and no local reads.
+    /// Whole records, reads and atomic conditional writes; no watching and no local reads.
     pub const CONDITIONAL_WRITES: Self = Self {
         conditional_put: CompareAndSet::Atomic,
         conditional_delete: CompareAndSet::Atomic,
         watch: Watching::Absent,
         local_reads: false,
+        whole_records: true,
     };
 
     /// Everything that the contract has.
@@ -60,6 +64,12 @@ impl Capabilities {
     #[must_use]
     pub const fn with_local_reads(self, local_reads: bool) -> Self {
         Self { local_reads, ..self }
+    }
+
+    /// Chooses whether records come back byte for byte.
+    #[must_use]
+    pub const fn with_whole_records(self, whole_records: bool) -> Self {
+        Self { whole_records, ..self }
     }
 
     /// Chooses how writes with an expectation are carried out.

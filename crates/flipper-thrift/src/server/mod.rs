@@ -1,0 +1,11 @@
+//! The server: the service before a client, and so before any store.
+
+mod answer;
+mod legacy;
+mod memory;
+mod running;
+mod serve;
+mod settings;
+
+pub use running::RunningThriftServer;
+pub use settings::ThriftServer;

@@ -1,0 +1,142 @@
+//! One connection, call by call.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use flipper_core::FeatureFlagClient;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::answer::answer;
+use super::memory::{Memory, OWN, Share};
+use crate::wire::{Fault, FaultKind, Framing, Inbox, Reply, Unread, Writer, write_reply};
+
+/// What a server serves, and how far.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) client: FeatureFlagClient,
+    pub(crate) limits: Limits,
+    pub(crate) is_read_only: bool,
+    pub(crate) memory: Memory,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) request: usize,
+    pub(crate) reply: usize,
+    pub(crate) arrival: Duration,
+    pub(crate) write: Duration,
+    pub(crate) idle: Option<Duration>,
+}
+
+impl Service {
+    pub(crate) fn for_actor(&self, actor: &str) -> Self {
+        Self { client: self.client.as_actor(actor), ..self.clone() }
+    }
+}
+
+/// How long what a peer still sends is read and thrown away, so that it gets to read why.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Serves a connection until it ends, its peer is too slow or makes no sense, or the server stops.
+pub(crate) async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send,
+    service: &Service,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut inbox = Inbox::new(None);
+    let mut share = service.memory.share();
+    let mut buffer = Vec::new();
+    loop {
+        let at = match receive(&mut inbox, &mut stream, service, &mut share, &mut stopping).await {
+            Ok(Some(at)) => at,
+            Ok(None) => return,
+            Err(fault) => {
+                let framing = inbox.framing().unwrap_or(Framing::Buffered);
+                refuse(stream, &fault, framing, service.limits.write).await;
+                return;
+            }
+        };
+        let framing = inbox.framing().unwrap_or(Framing::Buffered);
+        let out = Writer::new(buffer, framing);
+        let (message, is_over) = answer(service, inbox.message(at), out, &mut share).await;
+        inbox.next();
+        let written = timeout(service.limits.write, stream.write_all(&message)).await;
+        if !matches!(written, Ok(Ok(()))) || is_over {
+            return;
+        }
+        buffer = message;
+        if buffer.capacity() > OWN / 2 {
+            buffer = Vec::new();
+        }
+        // It has fewer bytes than it may have for itself.
+        let _ = share.cover(inbox.capacity());
+    }
+}
+
+/// Waits for the next call. `None` if there will be none.
+async fn receive(
+    inbox: &mut Inbox,
+    stream: &mut (impl AsyncRead + Unpin),
+    service: &Service,
+    share: &mut Share,
+    stopping: &mut watch::Receiver<bool>,
+) -> Result<Option<Range<usize>>, Fault> {
+    let limits = &service.limits;
+    let mut deadline = None;
+    loop {
+        if let Some(at) = inbox.find(limits.request)? {
+            return Ok(Some(at));
+        }
+        let read = if inbox.has_begun() {
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limits.arrival);
+            timeout_at(deadline, inbox.read(stream)).await.ok()
+        } else {
+            tokio::select! {
+                biased;
+                read = inbox.read(stream) => Some(read),
+                () = idle(limits.idle) => None,
+                // Also if whoever could say so is gone.
+                _ = stopping.wait_for(|stopping| *stopping) => None,
+            }
+        };
+        match read {
+            Some(Ok(())) => share.cover(inbox.capacity())?,
+            Some(Err(Unread::Fault(fault))) => return Err(fault),
+            Some(Err(Unread::Ended | Unread::Lost(_))) | None => return Ok(None),
+        }
+    }
+}
+
+async fn idle(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says what is wrong, and hangs up. Where the next message begins, nobody knows.
+async fn refuse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    fault: &Fault,
+    framing: Framing,
+    limit: Duration,
+) {
+    let what = match fault.kind {
+        FaultKind::Malformed => "this is no message of Thrift's binary protocol",
+        FaultKind::TooLarge => "the message is too large",
+        FaultKind::Busy => "the message has to wait: try again later",
+    };
+    let mut out = Writer::new(Vec::new(), framing);
+    write_reply("", 0, &Reply::Broken(format!("{what}: {fault}")), &mut out);
+    if let Ok(Ok(())) = timeout(limit, stream.write_all(&out.finish())).await {
+        let _ = stream.shutdown().await;
+        // Closed with something unread, a connection takes the answer with it.
+        let thrown_away = async {
+            let mut buffer = [0; 4 << 10];
+            while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
+        };
+        let _ = timeout(LINGER, thrown_away).await;
+    }
+}
