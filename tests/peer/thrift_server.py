@@ -1,12 +1,12 @@
 """Serves the FeatureFlagStore service from memory, with the classes that Thrift's compiler makes for Python.
 
-    python thrift_server.py buffered|framed [--generated FOLDER] [--die-after N]
+    python thrift_server.py buffered|framed [--generated FOLDER] [--die-after N] [--port PORT]
 
 Without `--generated`, it is the published service, as flipper-client has its classes: six methods, flags in parts, kept as they were
 sent. With it, the classes are those in FOLDER, of `thrift/feature_flag_store.thrift`, and the server has the additions too: there, flags are
 kept as records.
 
-Prints its port. With `--die-after`, it dies in the call after N changes, before it makes that one. It ends when its standard input does.
+Prints its port, which is a free one unless told. With `--die-after`, it dies in the call after N changes, before it makes that one. It ends when its standard input does.
 
 Each line of standard input plants a flag of the published service's server: a JSON object with the fields of an item, where one that is
 left out is not sent, and `conditions` as a list of objects of lists of checks. The line `die` has it die.
@@ -193,7 +193,7 @@ class Locked:
 
 
 handler = Records() if "--generated" in options else Parts()
-socket = TSocket.TServerSocket("127.0.0.1", 0)
+socket = TSocket.TServerSocket("127.0.0.1", int(options.get("--port", 0)))
 socket.listen()
 transports = TTransport.TFramedTransportFactory() if framed else TTransport.TBufferedTransportFactory()
 server = TServer.TThreadedServer(

@@ -4,6 +4,7 @@
 mod cached;
 mod client;
 mod consul;
+mod edits;
 mod fake;
 mod file;
 mod fuzz;

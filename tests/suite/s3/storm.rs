@@ -1,16 +1,17 @@
 //! Reads at full speed, and edits, while everything happens to the server. `FLIPPER_FAULT_SECONDS` says for how long, 3 s unless told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use flipper_core::{Condition, ErrorKind, Expect, FeatureFlagClient, FlagName, Store};
+use flipper_core::{Expect, FeatureFlagClient, Store};
 use flipper_mirror::MirrorStore;
 use flipper_s3::S3Store;
 use flipper_s3::aws_sdk_s3::Client;
 use flipper_testkit::{Proxy, S3Server, Weather, s3_config};
 
 use super::{BUCKET, failure, server};
+use crate::edits::{EDITED, Editors};
 use crate::mirror::storm::{FLAGS, ends_with, name, read, seconds, state};
 
 /// A store that finds out soon that nothing gets through.
@@ -93,56 +94,18 @@ async fn checks_go_on_and_end_with_the_truth() {
 /// What was told to be done is there once; what was told not to be is not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn edits_that_are_done_are_there_once() {
-    const EDITORS: usize = 8;
     let server = server();
     let proxy = Proxy::start(server.address()).await.unwrap();
-    FeatureFlagClient::new(super::hasty(server.client())).create("X").await.unwrap();
-    let (is_over, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let mut editors = tokio::task::JoinSet::new();
-    for editor in 0..EDITORS {
-        let (is_over, all_done) = (Arc::clone(&is_over), Arc::clone(&done));
-        let fresh = |server: &S3Server, proxy: &Proxy| {
-            FeatureFlagClient::builder(through(server, proxy)).deadline(Duration::from_secs(3)).build()
-        };
-        // Many, as each has to find out by itself what the server makes of conditions.
-        let clients: Vec<_> = (0..20).map(|_| fresh(&server, &proxy)).collect();
-        editors.spawn(async move {
-            let mut edits = Vec::new();
-            while !is_over.load(Ordering::Relaxed) {
-                let number = edits.len();
-                let condition =
-                    Condition::builder().eq("edit", format!("{editor}-{number}")).build().unwrap();
-                let done = clients[number % clients.len()].add_condition("X", &condition).await;
-                all_done.fetch_add(usize::from(done.is_ok()), Ordering::Relaxed);
-                edits.push(done);
-            }
-            (editor, edits)
-        });
-    }
-    disturb(&server, &proxy, false, || done.load(Ordering::Relaxed) > 20).await;
-    is_over.store(true, Ordering::Relaxed);
-    let edits = editors.join_all().await;
     let truth = super::hasty(server.client());
-    let flag = truth.get(FlagName::new("X").unwrap()).await.unwrap().unwrap().value;
-    let stored = flag.as_json();
-    let mut counts = [0; 3];
-    for (editor, edits) in &edits {
-        for (number, done) in edits.iter().enumerate() {
-            let times = stored.matches(&format!("\"{editor}-{number}\"")).count();
-            match done {
-                Ok(()) => assert_eq!(times, 1, "{editor}-{number} was done"),
-                Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
-                    assert!(times <= 1, "{editor}-{number}");
-                }
-                Err(error) => assert_eq!(times, 0, "{editor}-{number} was not done: {error:?}"),
-            }
-            counts[match done {
-                Ok(()) => 0,
-                Err(error) if error.kind() == ErrorKind::OutcomeUnknown => 1,
-                Err(_) => 2,
-            }] += 1;
-        }
-    }
-    assert!(counts[0] > 20, "{counts:?}");
-    println!("{} edits done, {} unknown, {} not done", counts[0], counts[1], counts[2]);
+    FeatureFlagClient::new(super::hasty(server.client())).create(EDITED).await.unwrap();
+    let editors = Editors::start(|| {
+        // Many, as each has to find out by itself what the server makes of conditions.
+        let fresh = |_| {
+            let store = through(&server, &proxy);
+            FeatureFlagClient::builder(store).deadline(Duration::from_secs(3)).build()
+        };
+        (0..20).map(fresh).collect()
+    });
+    disturb(&server, &proxy, false, || editors.done() > 20).await;
+    editors.end(&truth).await;
 }

@@ -10,6 +10,7 @@ mod server;
 mod storm;
 mod wire;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,16 +35,16 @@ async fn on_memory() -> (RunningThriftServer, FeatureFlagClient) {
     (start(server_of(&client)).await, client)
 }
 
-fn builder(address: impl ToString) -> ThriftStoreBuilder {
-    ThriftStore::builder(&address.to_string())
+fn builder(address: impl fmt::Display) -> ThriftStoreBuilder {
+    ThriftStore::builder(&format!("{address}"))
 }
 
 /// One that finds out soon that nothing gets through.
-fn hasty(address: impl ToString) -> ThriftStoreBuilder {
+fn hasty(address: impl fmt::Display) -> ThriftStoreBuilder {
     builder(address).timeout(Duration::from_millis(500)).connect_timeout(Duration::from_millis(500))
 }
 
-async fn client(address: impl ToString) -> FeatureFlagClient {
+async fn client(address: impl fmt::Display) -> FeatureFlagClient {
     FeatureFlagClient::new(builder(address).connect().await.unwrap())
 }
 

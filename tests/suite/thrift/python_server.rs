@@ -24,6 +24,11 @@ impl PythonServer {
         Self::start(&["buffered", "--die-after", &changes.to_string()])
     }
 
+    /// The published service, at an address.
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Self::start(&["buffered", "--port", &address.port().to_string()])
+    }
+
     /// The service of `thrift/feature_flag_store.thrift`.
     pub(super) fn records(transport: &str) -> Self {
         let generated = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/thrift");
