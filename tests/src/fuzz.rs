@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use flipper_core::json::{self, Value};
 use flipper_core::{
-    Attribute, Bucketer, Condition, Context, Evaluator, Flag, Operator, Percentage, Semantics, Timestamp, ctx,
+    Attribute, Bucketer, Condition, Context, Evaluator, FeatureFlagClient, Flag, Operator, Percentage,
+    Semantics, Timestamp, ctx,
 };
+use flipper_memory::MemoryStore;
+use flipper_thrift::ThriftServer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Any bytes as a stored flag: read, rewritten, edited, evaluated, explained.
 pub fn stored_bytes(data: &[u8]) {
@@ -185,4 +189,36 @@ pub fn percentages(data: &[u8]) {
         assert!(!matches!(flag.bucketer(), Bucketer::NoOp) || text.contains("type"));
         evaluate(&flag);
     }
+}
+
+/// Any bytes as what a peer sends to a Thrift server: it answers or hangs up, and the next peer is served.
+pub fn thrift_messages(data: &[u8]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.unwrap_or_else(|error| unreachable!("{error}"));
+    runtime.block_on(async {
+        // A store of its own, as what is sent may create flags.
+        let server = ThriftServer::new(FeatureFlagClient::new(MemoryStore::new()));
+        let answers = thrift_answers(&server, data).await;
+        // No message is answered by much more than there is, and there is nothing but what was sent.
+        let longest = 4096 + 64 * data.len();
+        assert!(answers.len() <= longest, "{} bytes as answers", answers.len());
+        let describe = [&[0x80, 1, 0, 1, 0, 0, 0, 8][..], b"Describe", &[0, 0, 0, 1, 0]].concat();
+        let answer = thrift_answers(&server, &describe).await;
+        assert!(answer.starts_with(&[0x80, 1, 0, 2, 0, 0, 0, 8]), "the next peer is not served");
+    });
+}
+
+/// Sends bytes to a server, and reads all that it answers.
+async fn thrift_answers(server: &ThriftServer, data: &[u8]) -> Vec<u8> {
+    let (peer, stream) = tokio::io::duplex(1 << 12);
+    let (mut from_server, mut to_server) = tokio::io::split(peer);
+    let mut answers = Vec::new();
+    let send = async {
+        // The server may have hung up before it has read everything.
+        let _ = to_server.write_all(data).await;
+        let _ = to_server.shutdown().await;
+    };
+    let (_, _, ()) =
+        tokio::join!(send, from_server.read_to_end(&mut answers), server.serve_stream(stream, "fuzz"));
+    answers
 }

@@ -10,6 +10,7 @@ fn corpora_pass() {
         ("stored_bytes", fuzz::stored_bytes as fn(&[u8])),
         ("check_keys", fuzz::check_keys),
         ("percentages", fuzz::percentages),
+        ("thrift_messages", fuzz::thrift_messages),
     ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
         let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

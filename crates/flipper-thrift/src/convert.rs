@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use flipper_core::json::{self, Object, Value};
+use flipper_core::json::{Object, Value};
 use flipper_core::{Error, ErrorKind, Flag, FlagName, Result};
 
 use crate::wire::{Check, Conditions, Item, Meta};
@@ -26,27 +26,11 @@ pub(crate) fn item(name: &str, flag: &Flag) -> Result<Item> {
 
 /// Takes what belongs to a flag to pieces. What is as in a new flag is left out.
 pub(crate) fn meta(flag: &Flag) -> Result<Meta> {
-    let text = flag.as_json();
-    let (mut client_data, mut bucketer) = (None, None);
-    for (key, span) in json::members(text)? {
-        if key.as_str() != Some("meta") {
-            continue;
-        }
-        let inner = &text[span];
-        // Of a key that is there twice, the last value counts.
-        (client_data, bucketer) = (None, None);
-        for (key, span) in json::members(inner)? {
-            match key.as_str() {
-                Some("client_data") => client_data = Some(&inner[span]),
-                Some("bucketer") => bucketer = Some(&inner[span]),
-                _ => {}
-            }
-        }
-    }
+    let [client_data, bucketer, created_date] = flag.stored_meta(["client_data", "bucketer", "created_date"]);
     let is_falsy = |text: &&str| matches!(*text, "null" | "false" | "0" | "\"\"" | "[]" | "{}");
     let is_no_op = matches!(flag.bucketer(), flipper_core::Bucketer::NoOp);
     Ok(Meta {
-        created_date: flag.created_date(),
+        created_date: created_date.and_then(|date| date.parse().ok()),
         client_data: Some(client_data.filter(|text| !is_falsy(text)).unwrap_or("{}").as_bytes().to_vec()),
         conditions: conditions(flag)?,
         bucketer: bucketer.filter(|_| !is_no_op).map(|text| text.as_bytes().to_vec()),

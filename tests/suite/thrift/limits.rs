@@ -52,7 +52,7 @@ async fn what_is_too_large_is_refused_before_it_arrives() {
         stream.write_all(&begin).await.unwrap();
         if begin.ends_with(&[12, 0x7f, 0xff, 0xff, 0xff]) {
             // Whose elements may be a byte each: these are too many all the same.
-            stream.write_all(&[0; 100_000]).await.unwrap();
+            stream.write_all(&vec![0; 100_000]).await.unwrap();
         }
         let answer = answer(&mut stream).await;
         assert!(String::from_utf8_lossy(&answer).contains("more than 100000 bytes"), "{begin:?}");

@@ -221,6 +221,25 @@ impl Flag {
         self.document(|root| root.get("meta").map_or(Value::Null, Value::from_node))
     }
 
+    /// Returns members of the flag's metadata as they are stored, as JSON, each `None` if it is not there: to pass them on as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use flipper_core::{Flag, FlagName, Timestamp};
+    ///
+    /// let flag = Flag::new(FlagName::new("X")?, Timestamp::from_secs(5));
+    /// assert_eq!(flag.stored_meta(["created_date", "owner"]), [Some("5"), None]);
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
+    pub fn stored_meta<const N: usize>(&self, names: [&str; N]) -> [Option<&str>; N] {
+        let spans = Document::parse(&self.text).ok().and_then(|document| {
+            let meta = document.root().get("meta")?;
+            Some(names.map(|name| meta.get(name).map(Node::span)))
+        });
+        spans.map_or([None; N], |spans| spans.map(|span| span.map(|span| &self.text[span])))
+    }
+
     #[inline]
     pub(crate) fn rules(&self) -> Option<&Arc<Rules>> {
         self.rules.as_ref()

@@ -32,11 +32,11 @@ pub(crate) async fn answer(
         Err(fault) => return malformed("", 0, &fault, out),
     };
     let read = match header.kind {
-        Kind::Call => Call::read(&header.method, &mut reader),
+        Kind::Call => Call::read(header.method, &mut reader),
         _ => Ok(None),
     };
     // What was sent is shown to its sender only, who knows it.
-    let method = header.method.as_str();
+    let method = header.method;
     let call = match read {
         Ok(Some(call)) => call,
         Ok(None) => {

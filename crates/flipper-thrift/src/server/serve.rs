@@ -1,9 +1,11 @@
 //! One connection, call by call.
 
 use std::ops::Range;
+use std::pin::pin;
 use std::time::Duration;
 
 use flipper_core::FeatureFlagClient;
+use futures_lite::future::poll_once;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -62,8 +64,7 @@ pub(crate) async fn serve(
         let out = Writer::new(buffer, framing);
         let (message, is_over) = answer(service, inbox.message(at), out, &mut share).await;
         inbox.next();
-        let written = timeout(service.limits.write, stream.write_all(&message)).await;
-        if !matches!(written, Ok(Ok(()))) || is_over {
+        if !write(&mut stream, &message, service.limits.write).await || is_over {
             return;
         }
         buffer = message;
@@ -109,6 +110,16 @@ async fn receive(
     }
 }
 
+/// Sends a message; says whether it is gone in time.
+async fn write(stream: &mut (impl AsyncWrite + Unpin), message: &[u8], limit: Duration) -> bool {
+    let mut written = pin!(stream.write_all(message));
+    // Almost always there is room for it: no timer then.
+    match poll_once(written.as_mut()).await {
+        Some(written) => written.is_ok(),
+        None => matches!(timeout(limit, written).await, Ok(Ok(()))),
+    }
+}
+
 async fn idle(limit: Option<Duration>) {
     match limit {
         Some(limit) => tokio::time::sleep(limit).await,
@@ -130,7 +141,7 @@ async fn refuse(
     };
     let mut out = Writer::new(Vec::new(), framing);
     write_reply("", 0, &Reply::Broken(format!("{what}: {fault}")), &mut out);
-    if let Ok(Ok(())) = timeout(limit, stream.write_all(&out.finish())).await {
+    if write(&mut stream, &out.finish(), limit).await {
         let _ = stream.shutdown().await;
         // Closed with something unread, a connection takes the answer with it.
         let thrown_away = async {

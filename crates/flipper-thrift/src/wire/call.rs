@@ -99,7 +99,7 @@ impl Call {
 
     /// Writes the whole message.
     pub(crate) fn write(&self, number: i32, out: &mut Writer) {
-        out.header(&Header { kind: Kind::Call, method: self.method().to_owned(), number });
+        out.header(&Header { kind: Kind::Call, method: self.method(), number });
         out.fields(|out| match self {
             Self::Create { name, is_enabled, client_data } => {
                 out.bytes_field(1, name);

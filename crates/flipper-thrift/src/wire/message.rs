@@ -5,7 +5,7 @@ use std::fmt;
 use thrift::TConfiguration;
 use thrift::protocol::{
     TBinaryInputProtocol, TBinaryOutputProtocol, TFieldIdentifier, TInputProtocol, TListIdentifier,
-    TMapIdentifier, TMessageIdentifier, TMessageType, TOutputProtocol, TStructIdentifier, TType,
+    TMapIdentifier, TOutputProtocol, TStructIdentifier, TType,
 };
 
 /// How messages are told apart on a connection.
@@ -75,9 +75,9 @@ pub(crate) enum Kind {
 
 /// How a message begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct Header<'m> {
     pub(crate) kind: Kind,
-    pub(crate) method: String,
+    pub(crate) method: &'m str,
     pub(crate) number: i32,
 }
 
@@ -97,15 +97,35 @@ impl<'m> Reader<'m> {
         Self(TBinaryInputProtocol::with_config(message, false, config.unwrap_or_default()))
     }
 
-    pub(crate) fn header(&mut self) -> Result<Header, Fault> {
-        let message = self.0.read_message_begin()?;
-        let kind = match message.message_type {
-            TMessageType::Call => Kind::Call,
-            TMessageType::Reply => Kind::Reply,
-            TMessageType::Exception => Kind::Exception,
-            TMessageType::OneWay => Kind::OneWay,
+    /// Reads how the message begins: with a version, as all peers of today write it, or without one.
+    pub(crate) fn header(&mut self) -> Result<Header<'m>, Fault> {
+        let first = self.0.read_i32()?;
+        let (method, kind) = if first < 0 {
+            if first as u32 >> 16 != VERSION as u32 >> 16 {
+                return Err(fault("it is not in the first version of the binary protocol"));
+            }
+            let length = self.0.read_i32()?;
+            (self.text(length)?, first as u8)
+        } else {
+            (self.text(first)?, self.0.read_byte()?)
         };
-        Ok(Header { kind, method: message.name, number: message.sequence_number })
+        let kind = match kind {
+            1 => Kind::Call,
+            2 => Kind::Reply,
+            3 => Kind::Exception,
+            4 => Kind::OneWay,
+            _ => return Err(fault("it is neither a call nor an answer")),
+        };
+        Ok(Header { kind, method, number: self.0.read_i32()? })
+    }
+
+    /// A text in its place.
+    fn text(&mut self, length: i32) -> Result<&'m str, Fault> {
+        let rest = self.0.transport;
+        let length = usize::try_from(length).ok().filter(|length| *length <= rest.len());
+        let (text, rest) = rest.split_at(length.ok_or_else(|| fault("it ends too early"))?);
+        self.0.transport = rest;
+        std::str::from_utf8(text).map_err(|_| fault("the name of its method is no UTF-8"))
     }
 
     /// Reads a struct, field by field. A field that `read` does not take (it says `false`) is passed over, as one of another type than
@@ -200,6 +220,10 @@ pub(crate) struct Writer {
     framing: Framing,
 }
 
+/// What a message begins with, together with its kind
+/// (<https://github.com/apache/thrift/blob/master/doc/specs/thrift-binary-protocol.md#message>).
+const VERSION: i32 = 0x8001_0000_u32 as i32;
+
 /// Writing into memory does not fail, and what is written here is in the order that the protocol asks for.
 const WRITES: &str = "a message is written in order";
 
@@ -243,15 +267,16 @@ impl Writer {
         }
     }
 
-    pub(crate) fn header(&mut self, header: &Header) {
+    pub(crate) fn header(&mut self, header: &Header<'_>) {
         let kind = match header.kind {
-            Kind::Call => TMessageType::Call,
-            Kind::Reply => TMessageType::Reply,
-            Kind::Exception => TMessageType::Exception,
-            Kind::OneWay => TMessageType::OneWay,
+            Kind::Call => 1,
+            Kind::Reply => 2,
+            Kind::Exception => 3,
+            Kind::OneWay => 4,
         };
-        let message = TMessageIdentifier::new(header.method.as_str(), kind, header.number);
-        self.write(|out| out.write_message_begin(&message));
+        self.write(|out| out.write_i32(VERSION | kind));
+        self.bytes(header.method.as_bytes());
+        self.write(|out| out.write_i32(header.number));
     }
 
     /// Writes a struct whose fields are written by `fields`.

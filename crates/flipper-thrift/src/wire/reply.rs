@@ -92,9 +92,9 @@ mod below {
 }
 
 /// Reads an answer to a method whose header was read.
-pub(crate) fn read_reply(header: &Header, reader: &mut Reader<'_>) -> Result<Reply, Fault> {
+pub(crate) fn read_reply(header: &Header<'_>, reader: &mut Reader<'_>) -> Result<Reply, Fault> {
     match header.kind {
-        Kind::Reply => read_result(&header.method, reader),
+        Kind::Reply => read_result(header.method, reader),
         Kind::Exception => {
             let (mut kind, mut message) = (0, Vec::new());
             reader.fields(|reader, id, of| {
@@ -142,7 +142,7 @@ pub(crate) fn write_reply(method: &str, number: i32, reply: &Reply, out: &mut Wr
         Reply::Broken(_) => (Kind::Exception, Some(below::PROTOCOL_ERROR)),
         _ => (Kind::Reply, None),
     };
-    out.header(&Header { kind, method: method.to_owned(), number });
+    out.header(&Header { kind, method, number });
     out.fields(|out| match reply {
         Reply::Nothing => {}
         Reply::Item(item) => {
@@ -176,7 +176,7 @@ pub(crate) fn write_reply(method: &str, number: i32, reply: &Reply, out: &mut Wr
 
 /// Begins an answer to `List` whose items are written one by one; returns where their number is to be written.
 pub(crate) fn begin_list(number: i32, out: &mut Writer) -> usize {
-    out.header(&Header { kind: Kind::Reply, method: "List".to_owned(), number });
+    out.header(&Header { kind: Kind::Reply, method: "List", number });
     out.begin_struct();
     out.begin_field(0, TType::List);
     out.begin_list(TType::Struct, 0);
