@@ -218,7 +218,7 @@ async fn thrift_answers(server: &ThriftServer, data: &[u8]) -> Vec<u8> {
         let _ = to_server.write_all(data).await;
         let _ = to_server.shutdown().await;
     };
-    let (_, _, ()) =
+    let ((), _, ()) =
         tokio::join!(send, from_server.read_to_end(&mut answers), server.serve_stream(stream, "fuzz"));
     answers
 }

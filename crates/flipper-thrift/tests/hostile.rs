@@ -86,9 +86,45 @@ async fn attack(address: std::net::SocketAddr, seeds: Arc<Vec<Vec<u8>>>, left: A
     }
 }
 
+/// A call of `SetMeta` with one condition, whose checks are these bytes.
+fn checks(count: u32, checks: &[u8]) -> Vec<u8> {
+    let head =
+        [&[0x80, 1, 0, 1, 0, 0, 0, 7][..], b"SetMeta", &[0; 4], &[11, 0, 1, 0, 0, 0, 1, b'X', 12, 0, 2]];
+    let list = [15, 0, 3, 13, 0, 0, 0, 1, 11, 15, 0, 0, 0, 1, 0, 0, 0, 1, b'a', 12];
+    [&head.concat()[..], &list, &count.to_be_bytes(), checks, &[0, 0]].concat()
+}
+
+/// Messages that take much more memory than they are long.
+async fn large_messages_take_no_more_memory_than_is_set() {
+    const MEMORY: usize = 32 << 20;
+    let flags = FeatureFlagClient::new(MemoryStore::new());
+    flags.create("X").await.unwrap();
+    let server = ThriftServer::new(flags).address("127.0.0.1:0").memory(MEMORY).start().await.unwrap();
+    let mut full = Vec::new();
+    for number in 0..120_000_u32 {
+        let variable = format!("{number:x}");
+        full.extend([11, 0, 1, 0, 0, 0, variable.len() as u8]);
+        full.extend(variable.as_bytes());
+        full.extend([11, 0, 2, 0, 0, 0, 1, b'1', 12, 0, 3, 0, 0]);
+    }
+    let before = resident();
+    // Of a byte each; of the least that they can be; and as many as fit.
+    for message in [checks(4 << 20, &vec![0; 4 << 20]), checks(120_000, &full), checks(20_000, &full)] {
+        let mut stream = TcpStream::connect(server.local_address()).await.unwrap();
+        let sent = stream.write_all(&message).await;
+        let answered = stream.read(&mut [0; 4096]).await;
+        assert!(sent.is_ok() || answered.is_ok());
+        let more = resident().saturating_sub(before);
+        println!("{} KiB: {} KiB more", message.len() >> 10, more >> 10);
+        // And what this test has of it.
+        assert!(more <= MEMORY + (16 << 20), "{more} bytes more");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tampered_messages_harm_nobody() {
     let messages = std::env::var("FLIPPER_THRIFT_MESSAGES").map_or(20_000, |count| count.parse().unwrap());
+    large_messages_take_no_more_memory_than_is_set().await;
     let flags = FeatureFlagClient::new(MemoryStore::new());
     let server = ThriftServer::new(flags.clone()).address("127.0.0.1:0").start().await.unwrap();
     let store = ThriftStore::connect(&server.local_address().to_string()).await.unwrap();

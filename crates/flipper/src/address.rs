@@ -17,6 +17,7 @@ const SCHEMES: &[Scheme] = &[
     Scheme { name: "unix", feature: "redis", is_built_in: cfg!(feature = "redis") },
     Scheme { name: "consul", feature: "consul", is_built_in: cfg!(feature = "consul") },
     Scheme { name: "consul+https", feature: "consul", is_built_in: cfg!(feature = "consul") },
+    Scheme { name: "thrift", feature: "thrift", is_built_in: cfg!(feature = "thrift") },
 ];
 
 /// Opens the store at an address, and returns a client of it.
@@ -28,6 +29,7 @@ const SCHEMES: &[Scheme] = &[
 ///   (feature `tls-rustls`), and `unix:///path?db=0&user=me&pass=secret` by a socket.
 /// * `consul://:token@host:8500/base/key` is Consul, where token and base key (`features`) can be left out, and `consul+https://…` the
 ///   same with encryption. It waits until all flags are in memory.
+/// * `thrift://host:9090` is a server of the `FeatureFlagStore` service, and `thrift://host:9090?transport=framed` one with frames.
 ///
 /// # Errors
 ///
@@ -76,6 +78,8 @@ pub async fn open(address: &str) -> Result<FeatureFlagClient> {
             let transport = if name == "consul" { "http" } else { "https" };
             Ok(FeatureFlagClient::new(consul(transport, rest)?.connect().await?))
         }
+        #[cfg(feature = "thrift")]
+        "thrift" => Ok(FeatureFlagClient::new(flipper_thrift::ThriftStore::connect(address).await?)),
         _ => {
             let _ = rest;
             Err(Error::new(ErrorKind::Internal, "a scheme without a store").with_operation("open"))
@@ -167,6 +171,8 @@ mod tests {
             "consul://:hunter2@host:x",
             #[cfg(feature = "consul")]
             "consul://host/?hunter2",
+            #[cfg(feature = "thrift")]
+            "thrift://me:hunter2@host",
             "memory:hunter2",
             ":hunter2",
             "file:hunter2",

@@ -25,6 +25,7 @@
 //! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
 //! | `consul` | `ConsulStore`: Consul, watched into memory, shared with flipper-client | `consul://host:8500` |
 //! | `s3` | `S3Store`: a bucket of S3, shared with flipper-client | none yet: it takes a client of your own |
+//! | `thrift` | `ThriftStore`: anybody's `FeatureFlagStore` service, shared with flipper-client; `ThriftServer`: such a service before any store | `thrift://host:9090` |
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
 //! were checked last.
@@ -48,3 +49,5 @@ pub use flipper_mirror::{MirrorStore, MirrorStoreBuilder};
 pub use flipper_redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "s3")]
 pub use flipper_s3::{S3Store, S3StoreBuilder, aws_sdk_s3};
+#[cfg(feature = "thrift")]
+pub use flipper_thrift::{RunningThriftServer, ThriftServer, ThriftStore, ThriftStoreBuilder};

@@ -113,13 +113,13 @@ async fn memory_for_large_messages_is_bounded_and_others_go_on() {
     let server = with(|server| server.memory(8 << 20)).await;
     let store = builder(server.local_address()).connections(32).connect().await.unwrap();
     let error = store.put(&large("X", 2 << 20), Expect::Any).await.unwrap_err();
-    // Nine times its length is too much.
+    // Thirty-two times its length is too much.
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     assert!(error.message().contains("too many large messages"), "{error}");
     assert_eq!(store.get(name("X")).await.unwrap(), None);
     // One after the other they fit, however many.
     for number in 0..20 {
-        store.put(&large(&format!("F{number}"), 500_000), Expect::Any).await.unwrap();
+        store.put(&large(&format!("F{number}"), 200_000), Expect::Any).await.unwrap();
     }
     // Halves that never end hold what they have, and no more.
     let mut halves = Vec::new();
@@ -130,7 +130,7 @@ async fn memory_for_large_messages_is_bounded_and_others_go_on() {
     }
     put(&store, "SMALL", 1).await;
     drop(halves);
-    let again = async || store.put(&large("X", 500_000), Expect::Any).await;
+    let again = async || store.put(&large("X", 200_000), Expect::Any).await;
     let deadline = Instant::now() + Duration::from_secs(5);
     while again().await.is_err() {
         assert!(Instant::now() < deadline, "what was held is given back");
@@ -228,6 +228,22 @@ async fn who_is_too_slow_is_hung_up_on() {
     let call = [&[0x80, 1, 0, 1, 0, 0, 0, 4][..], b"List", &[0; 5]].concat();
     deaf.write_all(&call).await.unwrap();
     until("it is gone", Duration::from_secs(5), || server.connections() <= 1).await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_edited_is_told_at_once() {
+    // In a file, a record is its own version: an edit sends it twice.
+    let directory = tempfile::tempdir().unwrap();
+    let flags =
+        FeatureFlagClient::new(flipper::FileStore::open(directory.path().join("flags.json")).unwrap());
+    let server = start(server_of(&flags)).await;
+    let client = FeatureFlagClient::new(builder(server.local_address()).connect().await.unwrap());
+    client.create_with("X", false, [("text", "x".repeat(3 << 20))]).await.unwrap();
+    let began = Instant::now();
+    let error = client.enable("X").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    client.create_with("Y", false, [("text", "y".repeat(1 << 20))]).await.unwrap().enable().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,16 +47,7 @@ impl Flag {
     /// ```
     pub fn merge_client_data(&mut self, data: impl Into<Object>) -> Result<()> {
         let data = data.into();
-        for (key, value) in data.iter() {
-            if value.is_deeper_than(MAX_DEPTH) {
-                return Err(too_deep());
-            }
-            if has_unreadable_int(value) {
-                return Err(Error::invalid(format!(
-                    "client data {key:?}: an integer of more than 4,300 digits cannot be read by flipper-client"
-                )));
-            }
-        }
+        refuse_unreadable("client data", &data)?;
         self.splice(|fields| {
             let stored = match fields.client_data {
                 Some(object) if object.kind() == Kind::Object => object,
@@ -131,7 +122,7 @@ impl Flag {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) when the record could not be read any more, as with conditions that are no list, or would
-    /// become too long or too deep; the flag is unchanged then.
+    /// become too long or too deep, and for an integer of more than 4,300 digits; the flag is unchanged then.
     ///
     /// # Examples
     ///
@@ -146,9 +137,7 @@ impl Flag {
     /// # Ok::<(), flipper_core::Error>(())
     /// ```
     pub fn merge_meta(&mut self, meta: &Object) -> Result<()> {
-        if meta.iter().any(|(_, value)| value.is_deeper_than(MAX_DEPTH)) {
-            return Err(too_deep());
-        }
+        refuse_unreadable("meta", meta)?;
         self.splice(|fields| Ok(merged(fields.meta, meta)))
     }
 
@@ -174,6 +163,21 @@ impl Flag {
         })?;
         Ok(())
     }
+}
+
+/// Refuses values that could not be read any more, by whomever.
+fn refuse_unreadable(what: &str, object: &Object) -> Result<()> {
+    for (key, value) in object.iter() {
+        if value.is_deeper_than(MAX_DEPTH) {
+            return Err(too_deep());
+        }
+        if has_unreadable_int(value) {
+            return Err(Error::invalid(format!(
+                "{what} {key:?}: an integer of more than 4,300 digits cannot be read by flipper-client"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Edits that give members of an object other values, and put new ones behind those that are there.

@@ -1,8 +1,12 @@
 //! One connection.
 
+use std::io;
+use std::time::Duration;
+
 use flipper_core::{Error, ErrorKind};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 
 use super::address::Place;
 use crate::error::{Failure, error};
@@ -22,8 +26,22 @@ pub(crate) struct Connection {
 const KEPT: usize = 64 << 10;
 
 impl Connection {
-    pub(crate) async fn open(place: &Place, framing: Framing) -> std::io::Result<Self> {
-        let stream = TcpStream::connect((place.host.as_str(), place.port)).await?;
+    /// Connects to the first of the host's addresses that takes a connection, within its part of the time.
+    pub(crate) async fn open(place: &Place, framing: Framing, limit: Duration) -> io::Result<Self> {
+        let addresses: Vec<_> = lookup_host((place.host.as_str(), place.port)).await?.collect();
+        let part = limit / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            match timeout(part, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Self::of(stream, framing),
+                Ok(Err(error)) => failed = error,
+                Err(_) => failed = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(failed)
+    }
+
+    fn of(stream: TcpStream, framing: Framing) -> io::Result<Self> {
         // A call is one message, which waits for nothing.
         stream.set_nodelay(true)?;
         let inbox = Inbox::new(Some(framing));
@@ -33,7 +51,8 @@ impl Connection {
     /// Whether it can be used: the server has not hung up, and has said nothing that it was not asked.
     pub(crate) fn is_usable(&self) -> bool {
         let read = self.stream.try_read(&mut [0]);
-        matches!(read, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+        // An answer too many would be taken for that to the next call.
+        !self.inbox.has_begun() && matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Makes a call. After a failure, or if this is dropped before its end, the connection is of no use.

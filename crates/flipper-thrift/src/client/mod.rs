@@ -8,6 +8,8 @@ mod pool;
 mod server;
 mod shared;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use builder::ThriftStoreBuilder;
 pub use store::ThriftStore;

@@ -4,7 +4,7 @@
 //! lost. The order of the calls is such that nobody ever sees a flag on without its conditions, whichever of them is the last
 //! that gets through.
 
-use flipper_core::{ErrorKind, Expect, Flag, FlagName, Result, Version, Versioned};
+use flipper_core::{Error, ErrorKind, Expect, Flag, FlagName, Result, Version, Versioned};
 
 use super::server::{Server, conflict};
 use crate::convert;
@@ -37,45 +37,60 @@ fn expected(there: &There, expect: Expect<'_>) -> Result<()> {
     if holds { Ok(()) } else { Err(conflict()) }
 }
 
+/// `None` if the server turns out to have whole records: nothing was written then.
 pub(crate) async fn put(
     server: &Server,
     name: FlagName<'_>,
     flag: &Flag,
     expect: Expect<'_>,
-) -> Result<Version> {
+) -> Result<Option<Version>> {
     let there = there(server, name).await?;
+    if matches!(there, Ok(None)) {
+        // That there is nothing looks alike on both kinds, and `Create` would replace whatever there is by then.
+        server.describe().await?;
+    }
+    if server.has_been_records() {
+        return Ok(None);
+    }
     expected(&there, expect)?;
     let after = convert::item(name.as_str(), flag)?;
     let (meta, is_on) = (complete(after.meta.unwrap_or_default()), flag.is_switched_on());
-    let calls = Calls { server, name: server.key(name) };
-    let mut has_written = false;
+    // What is read afterwards, which has to be a flag.
+    let stored = convert::flag(name, &stored(name, &meta, is_on))
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, error.message().to_owned()))?;
+    let mut calls = Calls { server, name: server.key(name), has_written: false, not_replicated: None };
     let done = match there {
-        Ok(None) => calls.create(&meta, is_on, &mut has_written).await,
+        Ok(None) => calls.create(&meta, is_on).await,
         Ok(Some(before)) => {
             let before = &before.value;
             let is_same = complete(convert::meta(before)?) == meta;
-            calls.change(before.is_switched_on(), is_on, (!is_same).then_some(&meta), &mut has_written).await
+            calls.change(before.is_switched_on(), is_on, (!is_same).then_some(&meta)).await
         }
-        // Nobody knows whether it is on: off first, whatever it is.
-        Err(_) => calls.change(true, is_on, Some(&meta), &mut has_written).await,
+        Err(_) => calls.replace(&meta, is_on).await,
     };
-    match done {
-        Ok(()) => Ok(version(&convert::flag(name, &stored(name, &meta, is_on))?)),
+    match (done, calls.not_replicated) {
+        (Ok(()), None) => Ok(Some(version(&stored))),
         // A part of it may be there.
-        Err(error) if has_written && error.kind() != ErrorKind::Conflict => Err(outcome_unknown(&error)),
-        Err(error) => Err(error),
+        (Err(error), _) if calls.has_written && error.kind() != ErrorKind::Conflict => {
+            Err(outcome_unknown(&error))
+        }
+        (Ok(()), Some(error)) | (Err(error), _) => Err(error),
     }
 }
 
-pub(crate) async fn delete(server: &Server, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
+/// The same, of a deletion.
+pub(crate) async fn delete(server: &Server, name: FlagName<'_>, expect: Expect<'_>) -> Result<Option<bool>> {
     let there = there(server, name).await?;
+    if server.has_been_records() {
+        return Ok(None);
+    }
     if matches!(there, Ok(None)) {
-        return Ok(false);
+        return Ok(Some(false));
     }
     expected(&there, expect)?;
     match server.call(&Call::Delete { name: server.key(name) }).await? {
-        Reply::Nothing => Ok(true),
-        Reply::Failed(exception) if exception.code == Code::NOT_FOUND => Ok(false),
+        Reply::Nothing => Ok(Some(true)),
+        Reply::Failed(exception) if exception.code == Code::NOT_FOUND => Ok(Some(false)),
         other => Err(of_reply(other, true)),
     }
 }
@@ -103,56 +118,76 @@ fn stored(name: FlagName<'_>, meta: &Meta, is_on: bool) -> crate::wire::Item {
 struct Calls<'s> {
     server: &'s Server,
     name: Vec<u8>,
+    /// Whether one of them was made.
+    has_written: bool,
+    /// What was said of one that was made, and of which fewer copies were confirmed than were asked for.
+    not_replicated: Option<Error>,
 }
 
 impl Calls<'_> {
     /// Off, then its rules, then on if it is to be.
-    async fn create(&self, meta: &Meta, is_on: bool, has_written: &mut bool) -> Result<()> {
+    async fn create(&mut self, meta: &Meta, is_on: bool) -> Result<()> {
         let (name, client_data) = (self.name.clone(), meta.client_data.clone());
-        let reply = self.server.call(&Call::Create { name, is_enabled: Some(false), client_data }).await?;
-        let Reply::Item(created) = reply else { return Err(of_reply(reply, true)) };
-        *has_written = true;
+        let call = Call::Create { name, is_enabled: Some(false), client_data };
+        let created = match self.server.call(&call).await? {
+            Reply::Item(created) => created.meta.unwrap_or_default(),
+            other => {
+                self.made(other)?;
+                Meta::default()
+            }
+        };
+        self.has_written = true;
         // The server has chosen a date of its own.
-        if complete(created.meta.unwrap_or_default()) != *meta {
-            self.set_meta(meta, has_written).await?;
+        if complete(created) != *meta {
+            self.set_meta(meta).await?;
         }
-        if is_on { self.set(true, has_written).await } else { Ok(()) }
+        if is_on { self.set(true).await } else { Ok(()) }
     }
 
     /// Its rules while it is off, so that nobody meets the old ones on or the new ones half.
-    async fn change(
-        &self,
-        was_on: bool,
-        is_on: bool,
-        meta: Option<&Meta>,
-        has_written: &mut bool,
-    ) -> Result<()> {
+    async fn change(&mut self, was_on: bool, is_on: bool, meta: Option<&Meta>) -> Result<()> {
         if was_on && !is_on {
-            self.set(false, has_written).await?;
+            self.set(false).await?;
         }
         if let Some(meta) = meta {
-            self.set_meta(meta, has_written).await?;
+            self.set_meta(meta).await?;
         }
-        if is_on && !was_on { self.set(true, has_written).await } else { Ok(()) }
+        if is_on && !was_on { self.set(true).await } else { Ok(()) }
     }
 
-    async fn set(&self, is_enabled: bool, has_written: &mut bool) -> Result<()> {
-        self.write(Call::Set { name: self.name.clone(), is_enabled }, has_written).await
+    /// Of one that cannot be read, nobody knows whether it is on: it is off meanwhile.
+    async fn replace(&mut self, meta: &Meta, is_on: bool) -> Result<()> {
+        self.set(false).await?;
+        self.set_meta(meta).await?;
+        if is_on { self.set(true).await } else { Ok(()) }
     }
 
-    async fn set_meta(&self, meta: &Meta, has_written: &mut bool) -> Result<()> {
-        self.write(Call::SetMeta { name: self.name.clone(), meta: meta.clone() }, has_written).await
+    async fn set(&mut self, is_enabled: bool) -> Result<()> {
+        self.write(Call::Set { name: self.name.clone(), is_enabled: Some(is_enabled) }).await
     }
 
-    async fn write(&self, call: Call, has_written: &mut bool) -> Result<()> {
+    async fn set_meta(&mut self, meta: &Meta) -> Result<()> {
+        self.write(Call::SetMeta { name: self.name.clone(), meta: meta.clone() }).await
+    }
+
+    async fn write(&mut self, call: Call) -> Result<()> {
         match self.server.call(&call).await? {
-            Reply::Nothing => {
-                *has_written = true;
-                Ok(())
-            }
+            Reply::Nothing => {}
             // Somebody has deleted it meanwhile.
-            Reply::Failed(exception) if exception.code == Code::NOT_FOUND => Err(conflict()),
-            other => Err(of_reply(other, true)),
+            Reply::Failed(exception) if exception.code == Code::NOT_FOUND => return Err(conflict()),
+            other => self.made(other)?,
         }
+        self.has_written = true;
+        Ok(())
+    }
+
+    /// Takes note of a call that was made, though not as safely as was asked for; anything else is an error.
+    fn made(&mut self, reply: Reply) -> Result<()> {
+        let error = of_reply(reply, true);
+        if error.kind() != ErrorKind::NotReplicated {
+            return Err(error);
+        }
+        self.not_replicated = Some(error);
+        Ok(())
     }
 }

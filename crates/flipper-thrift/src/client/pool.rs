@@ -1,7 +1,7 @@
 //! The connections to a server.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub(crate) struct Pool {
     idle: Mutex<Vec<Idle>>,
     slots: Semaphore,
     is_closed: AtomicBool,
+    /// How many connections there have been.
+    opened: AtomicU64,
 }
 
 /// A connection that waits for its next call.
@@ -48,11 +50,24 @@ struct Idle {
 impl Pool {
     pub(crate) fn new(place: Place, framing: Framing, limits: Limits) -> Self {
         let slots = Semaphore::new(limits.connections);
-        Self { place, framing, limits, idle: Mutex::default(), slots, is_closed: AtomicBool::new(false) }
+        Self {
+            place,
+            framing,
+            limits,
+            idle: Mutex::default(),
+            slots,
+            is_closed: AtomicBool::new(false),
+            opened: AtomicU64::new(0),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many connections there have been so far: at the end of each there may be another server.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
     }
 
     /// Makes a call. If this is dropped, its connection is closed.
@@ -119,9 +134,14 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Connection, Error> {
-        let opened = timeout(self.limits.connect, Connection::open(&self.place, self.framing)).await;
+        let opened =
+            timeout(self.limits.connect, Connection::open(&self.place, self.framing, self.limits.connect))
+                .await;
         match opened {
-            Ok(Ok(connection)) => Ok(connection),
+            Ok(Ok(connection)) => {
+                self.opened.fetch_add(1, Ordering::Relaxed);
+                Ok(connection)
+            }
             Ok(Err(io)) => {
                 let message = format!("there is no connection to {}: {}", self.place, io.kind());
                 Err(error(ErrorKind::Unavailable, message).with_source(io))

@@ -1,6 +1,6 @@
 //! The server as the store sees it: one that has whole records, or one that has flags in parts.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use flipper_core::{
     Capabilities, CompareAndSet, Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Result, Version,
@@ -20,6 +20,8 @@ pub(crate) struct Server {
     /// What the names of all flags of this store begin with.
     pub(crate) prefix: String,
     habit: AtomicU8,
+    /// How many connections there had been when that was found out.
+    described: AtomicU64,
     /// The longest message that the server takes, if it has said so.
     longest: AtomicUsize,
 }
@@ -47,6 +49,12 @@ const HABITS: [Habit; 6] = [
     Habit::RecordsBestEffort,
 ];
 
+/// How often a write is begun with a server that turns out to be another one.
+const ATTEMPTS: usize = 3;
+
+/// What is around a record in a message: the names of method and flag, and the marks of fields.
+const AROUND: usize = 2 << 10;
+
 /// What was found at a name: a flag, or why it is none.
 pub(crate) type Found = Result<Versioned<Flag>>;
 
@@ -56,6 +64,7 @@ impl Server {
             pool,
             prefix,
             habit: AtomicU8::new(Habit::Unknown as u8),
+            described: AtomicU64::new(0),
             longest: AtomicUsize::new(usize::MAX),
         }
     }
@@ -95,33 +104,37 @@ impl Server {
 
     /// Finds out what the server has.
     pub(crate) async fn describe(&self) -> Result<()> {
-        match self.call(&Call::Describe).await? {
+        let habit = match self.call(&Call::Describe).await? {
             Reply::Description(Description { puts_atomically, removes_atomically, longest, .. }) => {
                 let longest = longest.and_then(|longest| usize::try_from(longest).ok());
                 self.longest.store(longest.unwrap_or(usize::MAX), Ordering::Relaxed);
-                self.learn(match (puts_atomically, removes_atomically) {
+                match (puts_atomically, removes_atomically) {
                     (true, true) => Habit::Records,
                     (false, true) => Habit::RecordsPutBestEffort,
                     (true, false) => Habit::RecordsRemoveBestEffort,
                     (false, false) => Habit::RecordsBestEffort,
-                });
-                Ok(())
+                }
             }
-            // Also one that has taken it for a mistake.
-            Reply::UnknownMethod | Reply::Broken(_) | Reply::Failed(_) => {
-                self.learn(Habit::Parts);
-                Ok(())
-            }
-            other => Err(of_reply(other, false)),
-        }
+            Reply::UnknownMethod => Habit::Parts,
+            // Whatever it has: it has not said.
+            other => return Err(of_reply(other, false)),
+        };
+        self.learn(habit);
+        self.described.store(self.pool.opened(), Ordering::Relaxed);
+        Ok(())
     }
 
-    /// Whether the server has whole records; it is asked if that is not known.
+    /// Whether the server has whole records. It is asked if that is not known, or was said on connections of before.
     async fn has_records(&self) -> Result<bool> {
-        if self.habit() == Habit::Unknown {
+        if self.habit() == Habit::Unknown || self.described.load(Ordering::Relaxed) != self.pool.opened() {
             self.describe().await?;
         }
-        Ok(self.habit() != Habit::Parts)
+        Ok(self.has_been_records())
+    }
+
+    /// The same, as far as it was found out.
+    pub(crate) fn has_been_records(&self) -> bool {
+        !matches!(self.habit(), Habit::Unknown | Habit::Parts)
     }
 
     pub(crate) fn key(&self, name: FlagName<'_>) -> Vec<u8> {
@@ -132,6 +145,12 @@ impl Server {
         match self.call(&Call::Get { name: self.key(name), with_record: true }).await? {
             Reply::Item(item) => self.found(name.as_str(), *item).await.map(Some),
             Reply::Failed(exception) if exception.code == Code::NOT_FOUND => Ok(None),
+            Reply::Failed(exception) => {
+                if exception.version.is_some() && self.habit() == Habit::Parts {
+                    self.habit.store(Habit::Unknown as u8, Ordering::Relaxed);
+                }
+                Err(of_exception(&exception))
+            }
             other => Err(of_reply(other, false)),
         }
     }
@@ -149,18 +168,16 @@ impl Server {
     }
 
     pub(crate) async fn put(&self, name: FlagName<'_>, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
-        if self.has_records().await? {
-            let record = flag.as_json().as_bytes();
-            let longest = self.longest.load(Ordering::Relaxed);
-            // With what is around it: the names of method and flag, and the version that is expected.
-            if record.len() > longest.saturating_sub(2 << 10) {
-                let message = format!(
-                    "the record has {} bytes, and the server takes messages of up to {longest}: allow more there",
-                    record.len()
-                );
-                return Err(error(ErrorKind::InvalidInput, message));
+        for _ in 0..ATTEMPTS {
+            if !self.has_records().await? {
+                if let Some(version) = parts::put(self, name, flag, expect).await? {
+                    return Ok(version);
+                }
+                continue;
             }
+            let record = flag.as_json().as_bytes();
             let expectation = expectation(expect)?;
+            self.fits(record, &expectation).await?;
             let call = Call::Put { name: self.key(name), record: record.to_vec(), expectation };
             match self.call(&call).await? {
                 Reply::Version(version) => return Ok(opaque(version, record)),
@@ -168,7 +185,7 @@ impl Server {
                 other => return Err(of_reply(other, true)),
             }
         }
-        parts::put(self, name, flag, expect).await
+        Err(another_each_time())
     }
 
     pub(crate) async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
@@ -176,7 +193,13 @@ impl Server {
             let message = "a flag that is to be deleted cannot be expected to be absent";
             return Err(error(ErrorKind::InvalidInput, message));
         }
-        if self.has_records().await? {
+        for _ in 0..ATTEMPTS {
+            if !self.has_records().await? {
+                if let Some(was_there) = parts::delete(self, name, expect).await? {
+                    return Ok(was_there);
+                }
+                continue;
+            }
             let call = Call::Remove { name: self.key(name), expectation: expectation(expect)? };
             match self.call(&call).await? {
                 Reply::WasThere(was_there) => return Ok(was_there),
@@ -184,7 +207,28 @@ impl Server {
                 other => return Err(of_reply(other, true)),
             }
         }
-        parts::delete(self, name, expect).await
+        Err(another_each_time())
+    }
+
+    /// Looks whether the server takes so much; it is asked once more before it is said that it does not.
+    async fn fits(&self, record: &[u8], expectation: &Expectation) -> Result<()> {
+        let version = match expectation {
+            Expectation::Version(version) => version.0.len(),
+            _ => 0,
+        };
+        let length = record.len() + version + AROUND;
+        if length > self.longest.load(Ordering::Relaxed) {
+            self.describe().await?;
+        }
+        let longest = self.longest.load(Ordering::Relaxed);
+        if length <= longest {
+            return Ok(());
+        }
+        let message = format!(
+            "the record needs a message of {length} bytes, and {} takes up to {longest}: allow more there",
+            self.pool.place
+        );
+        Err(error(ErrorKind::InvalidInput, message))
     }
 
     /// Lists, in one call: a server that is asked for one page after the other may leave out flags while others are deleted.
@@ -267,6 +311,12 @@ fn expectation(expect: Expect<'_>) -> Result<Expectation> {
         },
         _ => Err(error(ErrorKind::Unsupported, "this store does not know such an expectation")),
     }
+}
+
+fn another_each_time() -> Error {
+    let message =
+        "what the server has is another each time it is asked: are there several behind the address?";
+    error(ErrorKind::Unavailable, message)
 }
 
 pub(crate) fn conflict() -> Error {

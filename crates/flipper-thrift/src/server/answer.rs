@@ -13,8 +13,11 @@ use crate::wire::{
     begin_list, end_list, write_reply,
 };
 
-/// How much reading a message takes, at most, as a multiple of its length: records are read into lists of what is in them.
-const READING: usize = 9;
+/// How much reading a message takes, at most, as a multiple of its length: two bytes of JSON can be a value of 32, found by an entry of 16.
+const READING: usize = 32;
+
+/// How much a check of a condition takes besides, as what it is made from and what it becomes.
+const CHECK: usize = 1 << 10;
 
 /// How often a listing that grows looks for memory.
 const STEP: usize = 64 << 10;
@@ -31,10 +34,19 @@ pub(crate) async fn answer(
         Ok(header) => header,
         Err(fault) => return malformed("", 0, &fault, out),
     };
-    let read = match header.kind {
-        Kind::Call => Call::read(header.method, &mut reader),
-        _ => Ok(None),
+    if header.kind != Kind::Call {
+        // Who sends it does not wait for an answer, and would take one for that of a later call.
+        return (Vec::new(), true);
+    }
+    let reading = message.len().saturating_mul(READING);
+    let read = match share.cover(reading) {
+        Ok(()) => Call::read(header.method, &mut reader),
+        Err(fault) => {
+            write_reply(header.method, header.number, &failed(&unavailable(&fault)), &mut out);
+            return (out.finish(), false);
+        }
     };
+    let reading = reading.saturating_add(reader.elements().saturating_mul(CHECK));
     // What was sent is shown to its sender only, who knows it.
     let method = header.method;
     let call = match read {
@@ -45,7 +57,8 @@ pub(crate) async fn answer(
         }
         Err(fault) => return malformed(method, header.number, &fault, out),
     };
-    let answered = match share.cover(message.len().saturating_mul(READING)) {
+    let is_write = call.is_write();
+    let answered = match share.cover(reading) {
         Err(fault) => Err(unavailable(&fault)),
         Ok(()) => match call {
             Call::List { limit, offset, with_record } => {
@@ -56,9 +69,13 @@ pub(crate) async fn answer(
             }
             call => carry_out(service, call).await.and_then(|reply| {
                 write_reply(method, header.number, &reply, &mut out);
-                let fits = out.len() <= service.limits.reply;
-                share.cover(out.len()).map_err(|fault| unavailable(&fault))?;
-                if fits { Ok(()) } else { Err(too_long(service.limits.reply)) }
+                let fits = if out.len() > service.limits.reply {
+                    Err(too_long(service.limits.reply))
+                } else {
+                    share.cover(reading.saturating_add(out.len())).map_err(|fault| unavailable(&fault))
+                };
+                // What was done is not undone for want of words.
+                fits.map_err(|error| if is_write { done_all_the_same(&error) } else { error })
             }),
         },
     };
@@ -67,9 +84,18 @@ pub(crate) async fn answer(
             log::error!(target: "flipper::thrift", "{method}: {error}");
         }
         out = out.restart();
-        write_reply(method, header.number, &Reply::Failed(Exception::from(&error)), &mut out);
+        write_reply(method, header.number, &failed(&error), &mut out);
     }
     (out.finish(), false)
+}
+
+fn failed(error: &Error) -> Reply {
+    Reply::Failed(Exception::from(error))
+}
+
+fn done_all_the_same(error: &Error) -> Error {
+    let message = format!("the change was made, and cannot be answered: {}", error.message());
+    Error::new(ErrorKind::OutcomeUnknown, message)
 }
 
 /// The length of a message is right, and what is in it is not.
@@ -149,7 +175,7 @@ async fn list(
     while let Some(listed) = listing.next().await {
         let item = match listed? {
             Listed::Flag(found) if with_record => record(found.value.name(), &found),
-            Listed::Flag(found) => match crate::convert::item(found.value.name(), &found.value) {
+            Listed::Flag(found) => match legacy::listed(&found.value) {
                 Ok(item) => item,
                 Err(error) => {
                     left_out(found.value.name(), &error);
@@ -218,6 +244,10 @@ fn expectation_of(expectation: Expectation) -> Result<Expected> {
     Ok(match expectation {
         Expectation::Anything => Expected::Anything,
         Expectation::Nothing => Expected::Nothing,
+        Expectation::Unknown => {
+            let message = "this server does not know such an expectation";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         // One that is none of this server's is that of no state.
         Expectation::Version(version) => Expected::Version(
             version

@@ -1,6 +1,6 @@
 //! The methods of the published service, as flipper-client uses them.
 
-use flipper_core::{Error, ErrorKind, FeatureFlagClient, Flag, Page, Peek, Result};
+use flipper_core::{Error, ErrorKind, FeatureFlagClient, Flag, Page, Peek, Result, Timestamp};
 
 use super::answer::{flag_name, not_found};
 use crate::convert;
@@ -58,8 +58,10 @@ fn item(name: &str, flag: &Flag) -> Result<Reply> {
 ///
 /// One that is not there is created if it is to be off, as flipper-client's stores do. It is not if it is to be on: whoever enables a flag that
 /// was deleted a moment ago would switch it on for everybody, without the conditions that it had.
-pub(crate) async fn set(client: &FeatureFlagClient, name: &[u8], is_enabled: bool) -> Result<Reply> {
+pub(crate) async fn set(client: &FeatureFlagClient, name: &[u8], is_enabled: Option<bool>) -> Result<Reply> {
     let name = flag_name(name)?;
+    let missing = || Error::new(ErrorKind::InvalidInput, "`is_enabled` is missing: is it to be on or off?");
+    let is_enabled = is_enabled.ok_or_else(missing)?;
     let switched = if is_enabled {
         client.enable(name.as_str()).await
     } else {
@@ -100,6 +102,12 @@ pub(crate) async fn set_meta(client: &FeatureFlagClient, name: &[u8], meta: &Met
         Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found(name)),
         Err(error) => Err(error),
     }
+}
+
+/// An item of a listing, unless flipper-client could not read it: its `list` would end there.
+pub(crate) fn listed(flag: &Flag) -> Result<Item> {
+    flag.rewritten_by_flipper_client(Timestamp::now())?;
+    convert::item(flag.name(), flag)
 }
 
 /// What `List` asks for; `None` if that is nothing. An offset below zero is none.

@@ -6,6 +6,8 @@ mod memory;
 mod running;
 mod serve;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use running::RunningThriftServer;
 pub use settings::ThriftServer;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::pin::pin;
 use std::time::Duration;
 
-use flipper_core::FeatureFlagClient;
+use flipper_core::{Error, ErrorKind, FeatureFlagClient};
 use futures_lite::future::poll_once;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::answer;
 use super::memory::{Memory, OWN, Share};
-use crate::wire::{Fault, FaultKind, Framing, Inbox, Reply, Unread, Writer, write_reply};
+use crate::wire::{Exception, Fault, FaultKind, Framing, Inbox, Kind, Reply, Unread, Writer, write_reply};
 
 /// What a server serves, and how far.
 #[derive(Clone, Debug)]
@@ -55,8 +55,9 @@ pub(crate) async fn serve(
             Ok(Some(at)) => at,
             Ok(None) => return,
             Err(fault) => {
-                let framing = inbox.framing().unwrap_or(Framing::Buffered);
-                refuse(stream, &fault, framing, service.limits.write).await;
+                let refusal = refusal(&inbox, &fault);
+                drop((inbox, share));
+                refuse(stream, &refusal, service.limits.write).await;
                 return;
             }
         };
@@ -64,15 +65,21 @@ pub(crate) async fn serve(
         let out = Writer::new(buffer, framing);
         let (message, is_over) = answer(service, inbox.message(at), out, &mut share).await;
         inbox.next();
-        if !write(&mut stream, &message, service.limits.write).await || is_over {
+        // What has arrived behind it waits, for as long as its peer takes to read.
+        let is_covered = share.cover(message.capacity() + inbox.capacity()).is_ok();
+        if !write(&mut stream, &message, service.limits.write).await || is_over || !is_covered {
+            return;
+        }
+        if *stopping.borrow() {
             return;
         }
         buffer = message;
         if buffer.capacity() > OWN / 2 {
             buffer = Vec::new();
         }
-        // It has fewer bytes than it may have for itself.
-        let _ = share.cover(inbox.capacity());
+        if share.cover(inbox.capacity()).is_err() {
+            return;
+        }
     }
 }
 
@@ -96,10 +103,10 @@ async fn receive(
         } else {
             tokio::select! {
                 biased;
-                read = inbox.read(stream) => Some(read),
-                () = idle(limits.idle) => None,
                 // Also if whoever could say so is gone.
                 _ = stopping.wait_for(|stopping| *stopping) => None,
+                read = inbox.read(stream) => Some(read),
+                () = idle(limits.idle) => None,
             }
         };
         match read {
@@ -127,21 +134,32 @@ async fn idle(limit: Option<Duration>) {
     }
 }
 
-/// Says what is wrong, and hangs up. Where the next message begins, nobody knows.
-async fn refuse(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    fault: &Fault,
-    framing: Framing,
-    limit: Duration,
-) {
-    let what = match fault.kind {
-        FaultKind::Malformed => "this is no message of Thrift's binary protocol",
-        FaultKind::TooLarge => "the message is too large",
-        FaultKind::Busy => "the message has to wait: try again later",
+/// What is answered to a message that is not read to its end: by an exception of the service, if it is known which call it is.
+fn refusal(inbox: &Inbox, fault: &Fault) -> Vec<u8> {
+    let header = inbox.header().filter(|header| header.kind == Kind::Call);
+    let (kind, what) = match fault.kind {
+        FaultKind::Malformed => (None, "this is no message of Thrift's binary protocol"),
+        FaultKind::TooLarge => (Some(ErrorKind::InvalidInput), "the message is too large"),
+        FaultKind::Busy => (Some(ErrorKind::Unavailable), "the message has to wait: try again later"),
     };
-    let mut out = Writer::new(Vec::new(), framing);
-    write_reply("", 0, &Reply::Broken(format!("{what}: {fault}")), &mut out);
-    if write(&mut stream, &out.finish(), limit).await {
+    let message = format!("{what}: {fault}");
+    let mut out = Writer::new(Vec::new(), inbox.framing().unwrap_or(Framing::Buffered));
+    match (&header, kind) {
+        (Some(header), Some(kind)) => {
+            let exception = Exception::from(&Error::new(kind, message));
+            write_reply(header.method, header.number, &Reply::Failed(exception), &mut out);
+        }
+        (Some(header), None) => {
+            write_reply(header.method, header.number, &Reply::Broken(message), &mut out);
+        }
+        (None, _) => write_reply("", 0, &Reply::Broken(message), &mut out),
+    }
+    out.finish()
+}
+
+/// Says what is wrong, and hangs up. Where the next message begins, nobody knows.
+async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin, refusal: &[u8], limit: Duration) {
+    if write(&mut stream, refusal, limit).await {
         let _ = stream.shutdown().await;
         // Closed with something unread, a connection takes the answer with it.
         let thrown_away = async {

@@ -46,11 +46,14 @@ pub struct ThriftServer {
     connections: usize,
 }
 
+/// What is longer than a year is a year: a timer has to be able to hold it.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
 impl ThriftServer {
     /// Starts to choose settings of a server before a client.
     pub fn new(client: FeatureFlagClient) -> Self {
         let limits = Limits {
-            request: 17 << 20,
+            request: 4 << 20,
             reply: 64 << 20,
             arrival: Duration::from_secs(10),
             write: Duration::from_secs(10),
@@ -77,7 +80,8 @@ impl ThriftServer {
         Self { connections: count, ..self }
     }
 
-    /// Limits how long a call may be, in bytes: 17 MiB unless told, which is as much as a record may have, and what is around it.
+    /// Limits how long a call may be, in bytes: 4 MiB unless told. A record that is written under a condition can take twice its length, as in some
+    /// stores a record is its own version. For larger ones, allow more [memory](Self::memory), too.
     pub fn max_request(mut self, bytes: usize) -> Self {
         self.service.limits.request = bytes.min(i32::MAX as usize);
         self
@@ -91,7 +95,7 @@ impl ThriftServer {
     }
 
     /// Limits the memory for messages beyond the 128 KiB that each connection has for itself, in bytes: 256 MiB unless told. A call that would
-    /// need more fails, and says so; others go on. Nine times its length counts for a large call, since reading it takes as much.
+    /// need more fails, and says so; others go on. For a call counts 32 times its length, as reading it may take so much.
     pub fn memory(mut self, bytes: usize) -> Self {
         self.service.memory = Memory::new(bytes);
         self
@@ -99,20 +103,20 @@ impl ThriftServer {
 
     /// Limits how long a call may take to arrive, from its first byte to its last: 10 s unless told. Then the connection is closed.
     pub fn arrival_timeout(mut self, limit: Duration) -> Self {
-        self.service.limits.arrival = limit;
+        self.service.limits.arrival = limit.min(LONGEST);
         self
     }
 
     /// Limits how long a peer may take to read an answer: 10 s unless told. Then the connection is closed.
     pub fn write_timeout(mut self, limit: Duration) -> Self {
-        self.service.limits.write = limit;
+        self.service.limits.write = limit.min(LONGEST);
         self
     }
 
     /// Closes connections on which nothing was asked for so long. Never unless told, since flipper-client does not connect again; those whose
     /// peer is no longer there are found by the system's own probes (TCP keep-alive).
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.service.limits.idle = Some(limit);
+        self.service.limits.idle = Some(limit.min(LONGEST));
         self
     }
 

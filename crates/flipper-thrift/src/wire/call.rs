@@ -11,7 +11,7 @@ use super::version::WireVersion;
 pub(crate) enum Call {
     Create { name: Vec<u8>, is_enabled: Option<bool>, client_data: Option<Vec<u8>> },
     Get { name: Vec<u8>, with_record: bool },
-    Set { name: Vec<u8>, is_enabled: bool },
+    Set { name: Vec<u8>, is_enabled: Option<bool> },
     Delete { name: Vec<u8> },
     List { limit: Option<i64>, offset: i64, with_record: bool },
     SetMeta { name: Vec<u8>, meta: Meta },
@@ -26,6 +26,8 @@ pub(crate) enum Expectation {
     Anything,
     Nothing,
     Version(WireVersion),
+    /// Something that only newer peers know.
+    Unknown,
 }
 
 /// All arguments that any method has.
@@ -86,7 +88,7 @@ impl Call {
         Ok(Some(match method {
             "Create" => Self::Create { name, is_enabled, client_data: data },
             "Get" => Self::Get { name, with_record },
-            "Set" => Self::Set { name, is_enabled: is_enabled.unwrap_or(true) },
+            "Set" => Self::Set { name, is_enabled },
             "Delete" => Self::Delete { name },
             "List" => Self::List { limit, offset: offset.unwrap_or(0), with_record },
             "SetMeta" => Self::SetMeta { name, meta },
@@ -118,7 +120,9 @@ impl Call {
             }
             Self::Set { name, is_enabled } => {
                 out.bytes_field(1, name);
-                out.bool_field(2, *is_enabled);
+                if let Some(is_enabled) = is_enabled {
+                    out.bool_field(2, *is_enabled);
+                }
             }
             Self::Delete { name } => out.bytes_field(1, name),
             Self::List { limit, offset, with_record } => {
@@ -151,25 +155,26 @@ impl Call {
 
 impl Expectation {
     fn read(reader: &mut Reader<'_>) -> Result<Self, Fault> {
-        let (mut is_absent, mut version) = (false, None);
+        let mut expectation = Self::Anything;
         reader.fields(|reader, id, of| {
             match (id, of) {
-                (1, TType::Bool) => is_absent = reader.bool()?,
-                (2, TType::String) => version = Some(WireVersion(reader.bytes()?)),
-                _ => return Ok(false),
+                (1, TType::Bool) if reader.bool()? => expectation = Self::Nothing,
+                (1, TType::Bool) => {}
+                (2, TType::String) => expectation = Self::Version(WireVersion(reader.bytes()?)),
+                _ => {
+                    // To pass over it would be to expect less than was asked for.
+                    expectation = Self::Unknown;
+                    return Ok(false);
+                }
             }
             Ok(true)
         })?;
-        Ok(match (version, is_absent) {
-            (Some(version), _) => Self::Version(version),
-            (None, true) => Self::Nothing,
-            (None, false) => Self::Anything,
-        })
+        Ok(expectation)
     }
 
     fn write(&self, id: i16, out: &mut Writer) {
         match self {
-            Self::Anything => {}
+            Self::Anything | Self::Unknown => {}
             Self::Nothing => out.struct_field(id, |out| out.bool_field(1, true)),
             Self::Version(version) => out.struct_field(id, |out| out.bytes_field(2, &version.0)),
         }

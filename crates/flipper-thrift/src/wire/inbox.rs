@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::message::{Fault, Framing, fault};
+use super::message::{Fault, Framing, Header, Reader, fault};
 use super::scan::Scanner;
 
 /// How much is read at once, and kept for the next message.
@@ -14,11 +14,13 @@ const CHUNK: usize = 16 << 10;
 #[derive(Debug)]
 pub(crate) struct Inbox {
     arrived: Vec<u8>,
+    /// Where the message begins that is looked at.
+    start: usize,
     /// `None` until the first bytes of the first message tell.
     framing: Option<Framing>,
     scanner: Scanner,
-    /// How much of it belongs to a message that was used.
-    used: usize,
+    /// Where the message ends that was found.
+    end: usize,
 }
 
 /// Why there is no message.
@@ -38,7 +40,7 @@ impl From<Fault> for Unread {
 
 impl Inbox {
     pub(crate) fn new(framing: Option<Framing>) -> Self {
-        Self { arrived: Vec::new(), framing, scanner: Scanner::default(), used: 0 }
+        Self { arrived: Vec::new(), start: 0, framing, scanner: Scanner::default(), end: 0 }
     }
 
     /// How messages are told apart, once it is known.
@@ -48,7 +50,7 @@ impl Inbox {
 
     /// Whether a part of a message has arrived.
     pub(crate) fn has_begun(&self) -> bool {
-        self.arrived.len() > self.used
+        self.arrived.len() > self.start.max(self.end)
     }
 
     /// How much memory it holds.
@@ -61,35 +63,54 @@ impl Inbox {
         &self.arrived[at]
     }
 
-    /// Throws away the message that was used last, and its memory if that was large.
+    /// Throws away the message that was found, and memory that is no longer needed.
     pub(crate) fn next(&mut self) {
-        self.arrived.drain(..self.used);
-        self.used = 0;
+        self.start = self.end;
         self.scanner = Scanner::default();
-        if self.arrived.capacity() > 4 * CHUNK {
-            self.arrived.shrink_to(CHUNK);
+        // What is moved is less than what was used, so that many messages that have arrived together are moved seldom.
+        if self.start > self.arrived.len() / 2 {
+            self.arrived.drain(..self.start);
+            (self.start, self.end) = (0, 0);
+            if self.arrived.len() < CHUNK && self.arrived.capacity() > 4 * CHUNK {
+                self.arrived.shrink_to(CHUNK);
+            }
         }
+    }
+
+    /// What has arrived of the message that is looked at.
+    fn rest(&self) -> &[u8] {
+        &self.arrived[self.start..]
+    }
+
+    /// How that message begins, if so much has arrived.
+    pub(crate) fn header(&self) -> Option<Header<'_>> {
+        let skipped = if self.framing? == Framing::Framed { 4 } else { 0 };
+        Reader::new(self.rest().get(skipped..)?).header().ok()
     }
 
     /// Looks for a whole message in what has arrived.
     pub(crate) fn find(&mut self, limit: usize) -> Result<Option<Range<usize>>, Fault> {
         let Some(framing) = self.recognised() else { return Ok(None) };
         let found = match framing {
-            Framing::Buffered => self.scanner.advance(&self.arrived, limit)?.map(|end| 0..end),
+            Framing::Buffered => {
+                let end = self.scanner.advance(&self.arrived[self.start..], limit)?;
+                end.map(|end| self.start..self.start + end)
+            }
             Framing::Framed => {
                 let Some(length) = self.frame(limit)? else { return Ok(None) };
-                (self.arrived.len() >= 4 + length).then_some(4..4 + length)
+                let begin = self.start + 4;
+                (self.arrived.len() >= begin + length).then_some(begin..begin + length)
             }
         };
         if let Some(at) = &found {
-            self.used = at.end;
+            self.end = at.end;
         }
         Ok(found)
     }
 
     /// The length of the frame, checked before anything is kept in memory for it.
     fn frame(&self, limit: usize) -> Result<Option<usize>, Fault> {
-        let [a, b, c, d, ..] = self.arrived[..] else { return Ok(None) };
+        let [a, b, c, d, ..] = *self.rest() else { return Ok(None) };
         let length = usize::try_from(i32::from_be_bytes([a, b, c, d]))
             .map_err(|_| fault("its frame has a length below zero"))?;
         if length > limit {
@@ -101,7 +122,7 @@ impl Inbox {
     /// Tells the framing by the first bytes: a frame begins with its length, in front of what an unframed message begins with.
     fn recognised(&mut self) -> Option<Framing> {
         if self.framing.is_none() {
-            self.framing = match self.arrived[..] {
+            self.framing = match *self.rest() {
                 [0x80, ..] => Some(Framing::Buffered),
                 // The version follows the length, or the length of a name does, whose first byte is no letter.
                 [_, _, _, _, 0x80 | 0, ..] => Some(Framing::Framed),
@@ -120,8 +141,9 @@ impl Inbox {
             Some(Framing::Framed) => self.frame(usize::MAX).ok().flatten().map_or(0, |length| 4 + length),
             _ => self.scanner.needed(),
         };
-        let missing = wanted.saturating_sub(self.arrived.len());
-        self.arrived.reserve(missing.clamp(CHUNK / 4, CHUNK + self.arrived.len()));
+        let arrived = self.rest().len();
+        let missing = wanted.saturating_sub(arrived);
+        self.arrived.reserve(missing.clamp(CHUNK / 4, CHUNK + arrived));
         match stream.read_buf(&mut self.arrived).await {
             Ok(0) => Err(Unread::Ended),
             Ok(_) => Ok(()),
@@ -170,6 +192,24 @@ mod tests {
                 assert_eq!((found, inbox.framing(), inbox.has_begun()), (2, Some(framing), false));
             }
         }
+    }
+
+    #[tokio::test]
+    async fn many_messages_that_arrive_together_are_seldom_moved() {
+        let sent = message().repeat(10_000);
+        let mut inbox = Inbox::new(None);
+        inbox.arrived.reserve(sent.len());
+        inbox.read(&mut &*sent).await.unwrap();
+        let (mut found, mut moves) = (0, 0);
+        while let Some(at) = inbox.find(1 << 20).unwrap() {
+            assert_eq!(inbox.message(at), message());
+            inbox.next();
+            found += 1;
+            moves += usize::from(inbox.start == 0);
+        }
+        assert_eq!((found, inbox.has_begun()), (10_000, false));
+        assert!(moves < 20, "{moves}");
+        assert!(inbox.capacity() <= 4 * CHUNK);
     }
 
     #[tokio::test]

@@ -82,7 +82,16 @@ pub(crate) struct Header<'m> {
 }
 
 /// Reads a message that is all there.
-pub(crate) struct Reader<'m>(TBinaryInputProtocol<&'m [u8]>);
+pub(crate) struct Reader<'m> {
+    from: TBinaryInputProtocol<&'m [u8]>,
+    /// How many elements of lists and maps there may be yet, and how many there were.
+    left: usize,
+    elements: usize,
+}
+
+/// The least that an element of any list or map of this service takes on the wire, by far: checks have 21 bytes, items more. In memory, each takes up to
+/// some 200, also one that has nothing in it, and one byte on the wire.
+const LEAST_ELEMENT: usize = 16;
 
 impl<'m> Reader<'m> {
     pub(crate) fn new(message: &'m [u8]) -> Self {
@@ -94,20 +103,34 @@ impl<'m> Reader<'m> {
             .max_string_size(limit)
             .max_container_size(limit)
             .build();
-        Self(TBinaryInputProtocol::with_config(message, false, config.unwrap_or_default()))
+        let from = TBinaryInputProtocol::with_config(message, false, config.unwrap_or_default());
+        Self { from, left: message.len() / LEAST_ELEMENT + 64, elements: 0 }
+    }
+
+    /// How many elements lists and maps had so far.
+    pub(crate) fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// Counts an element that is about to be read.
+    fn element(&mut self) -> Result<(), Fault> {
+        self.elements += 1;
+        self.left =
+            self.left.checked_sub(1).ok_or_else(|| fault("it has more elements than what is in them"))?;
+        Ok(())
     }
 
     /// Reads how the message begins: with a version, as all peers of today write it, or without one.
     pub(crate) fn header(&mut self) -> Result<Header<'m>, Fault> {
-        let first = self.0.read_i32()?;
+        let first = self.from.read_i32()?;
         let (method, kind) = if first < 0 {
             if first as u32 >> 16 != VERSION as u32 >> 16 {
                 return Err(fault("it is not in the first version of the binary protocol"));
             }
-            let length = self.0.read_i32()?;
+            let length = self.from.read_i32()?;
             (self.text(length)?, first as u8)
         } else {
-            (self.text(first)?, self.0.read_byte()?)
+            (self.text(first)?, self.from.read_byte()?)
         };
         let kind = match kind {
             1 => Kind::Call,
@@ -116,15 +139,15 @@ impl<'m> Reader<'m> {
             4 => Kind::OneWay,
             _ => return Err(fault("it is neither a call nor an answer")),
         };
-        Ok(Header { kind, method, number: self.0.read_i32()? })
+        Ok(Header { kind, method, number: self.from.read_i32()? })
     }
 
     /// A text in its place.
     fn text(&mut self, length: i32) -> Result<&'m str, Fault> {
-        let rest = self.0.transport;
+        let rest = self.from.transport;
         let length = usize::try_from(length).ok().filter(|length| *length <= rest.len());
         let (text, rest) = rest.split_at(length.ok_or_else(|| fault("it ends too early"))?);
-        self.0.transport = rest;
+        self.from.transport = rest;
         std::str::from_utf8(text).map_err(|_| fault("the name of its method is no UTF-8"))
     }
 
@@ -134,18 +157,18 @@ impl<'m> Reader<'m> {
         &mut self,
         mut read: impl FnMut(&mut Self, i16, TType) -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
-        self.0.read_struct_begin()?;
+        self.from.read_struct_begin()?;
         loop {
-            let field = self.0.read_field_begin()?;
+            let field = self.from.read_field_begin()?;
             if field.field_type == TType::Stop {
                 break;
             }
             if !read(self, field.id.unwrap_or_default(), field.field_type)? {
-                self.0.skip(field.field_type)?;
+                self.from.skip(field.field_type)?;
             }
-            self.0.read_field_end()?;
+            self.from.read_field_end()?;
         }
-        Ok(self.0.read_struct_end()?)
+        Ok(self.from.read_struct_end()?)
     }
 
     /// Reads a list of which each element is read by `read`; `None`, if it has elements of another type.
@@ -154,20 +177,21 @@ impl<'m> Reader<'m> {
         of: TType,
         mut read: impl FnMut(&mut Self) -> Result<T, Fault>,
     ) -> Result<Option<Vec<T>>, Fault> {
-        let list = self.0.read_list_begin()?;
+        let list = self.from.read_list_begin()?;
         if list.element_type != of && list.size > 0 {
             for _ in 0..list.size {
-                self.0.skip(list.element_type)?;
+                self.from.skip(list.element_type)?;
             }
-            self.0.read_list_end()?;
+            self.from.read_list_end()?;
             return Ok(None);
         }
         // Not made as long as it says: each element has to be there.
         let mut elements = Vec::new();
         for _ in 0..list.size {
+            self.element()?;
             elements.push(read(self)?);
         }
-        self.0.read_list_end()?;
+        self.from.read_list_end()?;
         Ok(Some(elements))
     }
 
@@ -178,39 +202,40 @@ impl<'m> Reader<'m> {
         mut key: impl FnMut(&mut Self) -> Result<K, Fault>,
         mut value: impl FnMut(&mut Self) -> Result<V, Fault>,
     ) -> Result<Option<Vec<(K, V)>>, Fault> {
-        let map = self.0.read_map_begin()?;
+        let map = self.from.read_map_begin()?;
         let (Some(key_type), Some(value_type)) = (map.key_type, map.value_type) else { return Ok(None) };
         if (key_type, value_type) != of && map.size > 0 {
             for _ in 0..map.size {
-                self.0.skip(key_type)?;
-                self.0.skip(value_type)?;
+                self.from.skip(key_type)?;
+                self.from.skip(value_type)?;
             }
-            self.0.read_map_end()?;
+            self.from.read_map_end()?;
             return Ok(None);
         }
         let mut entries = Vec::new();
         for _ in 0..map.size {
+            self.element()?;
             let read = key(self)?;
             entries.push((read, value(self)?));
         }
-        self.0.read_map_end()?;
+        self.from.read_map_end()?;
         Ok(Some(entries))
     }
 
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Fault> {
-        Ok(self.0.read_bytes()?)
+        Ok(self.from.read_bytes()?)
     }
 
     pub(crate) fn bool(&mut self) -> Result<bool, Fault> {
-        Ok(self.0.read_bool()?)
+        Ok(self.from.read_bool()?)
     }
 
     pub(crate) fn i32(&mut self) -> Result<i32, Fault> {
-        Ok(self.0.read_i32()?)
+        Ok(self.from.read_i32()?)
     }
 
     pub(crate) fn i64(&mut self) -> Result<i64, Fault> {
-        Ok(self.0.read_i64()?)
+        Ok(self.from.read_i64()?)
     }
 }
 

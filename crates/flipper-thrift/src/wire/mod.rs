@@ -4,7 +4,7 @@ mod call;
 mod code;
 mod inbox;
 mod item;
-mod message;
+pub(crate) mod message;
 mod reply;
 mod scan;
 mod version;
