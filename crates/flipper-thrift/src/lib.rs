@@ -33,7 +33,7 @@
 //! | | server of the published service | with the additions |
 //! |---|---|---|
 //! | two edit the same flag at the same time | one of the edits can be lost ([`BestEffort`]) | one is made again, on top of the other ([`Atomic`], if the server's own store is) |
-//! | a write | read, then up to three calls: a flag is switched off before its rules change for the worse, and on after they have changed for the better, so that nobody meets one on and half built | one call |
+//! | a write | a read, and one to three calls: a flag is switched off before its rules change, if it is to be off, and on after they have changed, if it is to be on, so that nobody meets one on and half built | one call |
 //! | an answer is lost | [`OutcomeUnknown`], which the client looks into | the same |
 //! | what newer writers have put into a record | is lost with the next edit | is kept |
 //! | a record that cannot be read | what the server makes of it | is told, with its version |
@@ -55,7 +55,7 @@
 //! | `Set` of a flag that is not there | off: it is created; on: `NOT_FOUND`, since it was deleted after flipper-client has looked, and would be on without its conditions |
 //! | `SetMeta` | conditions, bucketer, date and data are replaced; what newer writers have put into the record stays |
 //! | `Delete` of a flag that is not there | nothing |
-//! | `List` | records that cannot be read are left out, and logged: flipper-client would fail as a whole |
+//! | `List` | records that flipper-client could not read are left out, and logged: it would fail as a whole |
 //! | `Get` while the store cannot be asked | what the store has in memory, if it is a mirror, a cache or a file |
 //!
 //! # Security
@@ -68,10 +68,10 @@
 //! # Generated code
 //!
 //! The message layout of both peers is written by hand here, over the protocol types of the `thrift` crate. What Thrift's compiler generates for Rust is
-//! wrong for this service: it takes every argument for required, and refuses flipper-client's `List` without a limit; and it sorts maps, where the
-//! order of a condition's variables has to stay. Those who generate code for other purposes pair compiler and crate by release: code of the compiler
-//! 0.17 (that of Debian 12) builds with the crates 0.17 to 0.25; the framed transport of the crate 0.17 waits 40 ms a call, as it sends a frame in
-//! two pieces, for which [`ThriftServer`] is as little to blame as it can help. In other languages, the definition can be compiled as it is.
+//! wrong for this service: it takes every argument for required, and refuses flipper-client's `List` without a limit and calls without the additions;
+//! and it sorts maps, where the order of a condition's variables has to stay. Those who generate code for other purposes find that the code of the
+//! compiler 0.17 (that of Debian 12) builds with the crates 0.17 and 0.25; that the crate 0.17 sends a frame in two pieces, for the second of which the
+//! system waits some 40 ms; and that the crate's servers take no limit to messages. In other languages, the definition can be compiled as it is.
 //!
 //! To prove a server of your own, run the suite on it: `FLIPPER_THRIFT_SERVER=host:9090 cargo test -p flipper-tests other_servers::yours`, in a clone of this
 //! project.
