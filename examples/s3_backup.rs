@@ -10,7 +10,6 @@
 
 use std::env::var;
 
-use aws_sdk_s3::config::{BehaviorVersion, Config, Credentials, Region};
 use flipper::{
     Error, ErrorKind, Expect, FeatureFlagClient, FlagName, Listed, MirrorStore, Page, RedisStore, S3Store,
     Store, ctx,
@@ -24,7 +23,7 @@ const FLAGS: [&str; 3] = ["EXAMPLE_SEARCH", "EXAMPLE_BANNER", "EXAMPLE_CHECKOUT"
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let redis = var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1".to_owned());
     let hot = RedisStore::builder(&redis).base_key("example-s3-backup").connect().await?;
-    let cold = S3Store::new(s3().await, BUCKET);
+    let cold = S3Store::new(flipper_examples::s3(BUCKET).await, BUCKET);
     println!("the S3 server: {:?}", cold.check_conditions().await?);
 
     let client = FeatureFlagClient::new(hot);
@@ -73,21 +72,4 @@ async fn copy(from: &dyn Store, to: &dyn Store) -> Result<usize, Error> {
         }
     }
     Ok(count)
-}
-
-/// Makes a client and the bucket. An application would take the client that `aws_config::load_defaults(BehaviorVersion::latest())` gives.
-async fn s3() -> aws_sdk_s3::Client {
-    let or = |name: &str, default: &str| var(name).unwrap_or_else(|_| default.to_owned());
-    let keys = (or("AWS_ACCESS_KEY_ID", "flipper"), or("AWS_SECRET_ACCESS_KEY", "flipper-development"));
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(or("AWS_REGION", "us-east-1")))
-        .endpoint_url(or("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"))
-        .force_path_style(true)
-        .credentials_provider(Credentials::new(keys.0, keys.1, None, None, "environment"))
-        .http_client(aws_smithy_http_client::Builder::new().build_http());
-    let s3 = aws_sdk_s3::Client::from_conf(config.build());
-    // It may be there already.
-    let _ = s3.create_bucket().bucket(BUCKET).send().await;
-    s3
 }

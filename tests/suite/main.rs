@@ -13,6 +13,7 @@ mod mirror;
 mod peer;
 mod records;
 mod redis;
+mod replicated;
 mod s3;
 mod seed;
 mod thrift;

@@ -36,4 +36,6 @@ pub enum StaleCause {
     LastKnownGood,
     /// The record can no longer be read; its last good state answers.
     Corrupt,
+    /// A replica answers in the place of a store that cannot be asked.
+    Failover,
 }

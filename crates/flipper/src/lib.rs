@@ -28,7 +28,7 @@
 //! | `thrift` | `ThriftStore`: anybody's `FeatureFlagStore` service, shared with flipper-client; `ThriftServer`: such a service before any store | `thrift://host:9090` |
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
-//! were checked last.
+//! were checked last; `replicated` adds `ReplicatedStore`, which keeps copies in other stores.
 //! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`.
 
 mod address;
@@ -47,6 +47,10 @@ pub use flipper_memory::MemoryStore;
 pub use flipper_mirror::{MirrorStore, MirrorStoreBuilder};
 #[cfg(feature = "redis")]
 pub use flipper_redis::{RedisStore, RedisStoreBuilder};
+#[cfg(feature = "replicated")]
+pub use flipper_replicated::{
+    Difference, ReplicaEvent, ReplicaFailure, ReplicaStatus, ReplicatedStore, ReplicatedStoreBuilder,
+};
 #[cfg(feature = "s3")]
 pub use flipper_s3::{S3Store, S3StoreBuilder, aws_sdk_s3};
 #[cfg(feature = "thrift")]

@@ -18,7 +18,7 @@ use flipper_core::{FeatureFlagClient, Store};
 use flipper_memory::MemoryStore;
 use flipper_thrift::{RunningThriftServer, ThriftServer, ThriftStore, ThriftStoreBuilder};
 
-use python_server::PythonServer;
+pub(crate) use python_server::PythonServer;
 
 /// A server that listens on a free port.
 fn server_of(client: &FeatureFlagClient) -> ThriftServer {

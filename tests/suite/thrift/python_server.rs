@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::Value as Json;
 
 /// Serves from memory. It is killed when this is dropped.
-pub(super) struct PythonServer {
+pub(crate) struct PythonServer {
     process: Child,
     lines: BufReader<ChildStdout>,
     address: SocketAddr,
@@ -15,22 +15,22 @@ pub(super) struct PythonServer {
 
 impl PythonServer {
     /// The published service.
-    pub(super) fn parts(transport: &str) -> Self {
+    pub(crate) fn parts(transport: &str) -> Self {
         Self::start(&[transport])
     }
 
     /// The published service; it dies in the call after so many changes.
-    pub(super) fn dies_after(changes: usize) -> Self {
+    pub(crate) fn dies_after(changes: usize) -> Self {
         Self::start(&["buffered", "--die-after", &changes.to_string()])
     }
 
     /// The published service, at an address.
-    pub(super) fn at(address: SocketAddr) -> Self {
+    pub(crate) fn at(address: SocketAddr) -> Self {
         Self::start(&["buffered", "--port", &address.port().to_string()])
     }
 
     /// The service of `thrift/feature_flag_store.thrift`.
-    pub(super) fn records(transport: &str) -> Self {
+    pub(crate) fn records(transport: &str) -> Self {
         let generated = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers/thrift");
         Self::start(&[transport, "--generated", generated])
     }
@@ -50,12 +50,12 @@ impl PythonServer {
         Self { process, lines, address }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Puts an item there as it is.
-    pub(super) fn plant(&mut self, item: &Json) {
+    pub(crate) fn plant(&mut self, item: &Json) {
         writeln!(self.process.stdin.as_mut().unwrap(), "{item}").unwrap();
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();

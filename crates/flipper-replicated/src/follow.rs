@@ -1,0 +1,46 @@
+//! Following what others write to the primary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flipper_core::{Change, Store};
+use futures_lite::StreamExt;
+use tokio::time::sleep;
+
+use crate::queue::State;
+use crate::replica::Replica;
+
+/// How long to wait before a watch that has ended is begun anew.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Has the replicas told what the primary's watch tells.
+pub(crate) async fn follow(primary: Arc<dyn Store>, replicas: Vec<Arc<Replica>>) {
+    let add = |name: &str, state: &State| {
+        for replica in replicas.iter().filter(|replica| replica.coalesces) {
+            replica.add(name, state.clone());
+        }
+    };
+    loop {
+        if let Some(mut changes) = primary.watch() {
+            while let Some(change) = changes.next().await {
+                match change {
+                    // Also the first one: what has changed while nobody followed is not known.
+                    Change::Resync { .. } => {
+                        for replica in replicas.iter().filter(|replica| replica.coalesces) {
+                            replica.add_everything();
+                        }
+                    }
+                    Change::Put(found) => {
+                        let name = found.value.name().to_owned();
+                        add(&name, &State::Is(found));
+                    }
+                    // What is told late may have been undone since.
+                    Change::Touched { name } | Change::Deleted { name, .. } => add(&name, &State::Unknown),
+                    // A record that cannot be read, or a primary that cannot be followed: the replicas keep what they have.
+                    _ => {}
+                }
+            }
+        }
+        sleep(AGAIN).await;
+    }
+}
