@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let connect = |base_key: &str| {
         runtime.block_on(RedisStore::builder(&server.url()).base_key(base_key).connect()).unwrap()
     };
-    let bare = connect("bare");
+    let plain = connect("bare");
     let store = {
         let _runtime = runtime.enter();
         ReplicatedStore::builder(connect("primary"))
@@ -37,19 +37,19 @@ fn main() -> ExitCode {
             .unwrap()
     };
     let flags = flags();
-    let (mut bares, mut replicated, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS + 1 {
-        let of_bare = runtime.block_on(write(&bare, &flags));
+    let (mut plain_times, mut replicated, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let of_bare = runtime.block_on(write(&plain, &flags));
         let of_replicated = runtime.block_on(write(&store, &flags));
         assert!(runtime.block_on(store.flush(Duration::from_secs(10))).is_empty());
         // What is warmed up does not count.
         if round > 0 {
             ratios.push(median(of_replicated.clone()) / median(of_bare.clone()));
-            bares.extend(of_bare);
+            plain_times.extend(of_bare);
             replicated.extend(of_replicated);
         }
     }
-    for (what, times) in [("bare", &mut bares), ("replicated", &mut replicated)] {
+    for (what, times) in [("bare", &mut plain_times), ("replicated", &mut replicated)] {
         let (p50, p99) = (percentile(times, 0.5), percentile(times, 0.99));
         println!("  write, {what:<12} p50 {:>7.1} us   p99 {:>7.1} us", p50 * 1e6, p99 * 1e6);
     }

@@ -21,8 +21,11 @@ use flipper_testkit::collect;
 #[derive(Clone, Debug, Default)]
 struct Trail {
     inner: Arc<MemoryStore>,
-    written: Arc<Mutex<Vec<(String, Option<i64>)>>>,
+    written: Arc<Mutex<Vec<Written>>>,
 }
+
+/// A flag, and its number.
+type Written = (String, Option<i64>);
 
 impl Trail {
     fn of(&self, name: &str) -> Vec<Option<i64>> {

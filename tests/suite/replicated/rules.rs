@@ -177,9 +177,7 @@ async fn how_a_replica_is_can_be_seen_and_heard() {
 #[tokio::test]
 async fn a_full_queue_ends_with_the_newest_states() {
     let (copy, trail) = (FaultStore::new(MemoryStore::new()), FaultStore::new(Trail::default()));
-    for store in [copy.clone()] {
-        store.push(Operation::Put, Fault::Delay(Duration::from_millis(300)));
-    }
+    copy.push(Operation::Put, Fault::Delay(Duration::from_millis(300)));
     trail.push(Operation::Put, Fault::Delay(Duration::from_millis(300)));
     let store = ReplicatedStore::builder(MemoryStore::new())
         .replica("copy", copy.clone())
