@@ -15,7 +15,7 @@ use flipper_redis::RedisStore;
 use flipper_replicated::ReplicatedStore;
 use flipper_testkit::RedisServer;
 
-const WRITES: usize = 2_000;
+const WRITES: usize = 10_000;
 const ROUNDS: usize = 15;
 
 fn main() -> ExitCode {

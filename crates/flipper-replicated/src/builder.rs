@@ -55,7 +55,7 @@ impl<P: Store> ReplicatedStoreBuilder<P> {
             primary,
             replicas: Vec::new(),
             capacity: 10_000,
-            linger: Duration::from_millis(50),
+            linger: Duration::from_millis(200),
             behind_after: Duration::from_secs(10),
             drain: Duration::from_secs(5),
             synchronous: None,
@@ -85,7 +85,7 @@ impl<P: Store> ReplicatedStoreBuilder<P> {
         Self { capacity: count, ..self }
     }
 
-    /// Chooses how long to wait for further changes before they are told, 50 ms unless told: what changes several times within that is told once.
+    /// Chooses how long to wait for further changes before they are told, 200 ms unless told: what changes several times within that is told once.
     /// Nobody who waits for a replica waits for that.
     pub fn linger(self, linger: Duration) -> Self {
         Self { linger: linger.min(LONGEST), ..self }

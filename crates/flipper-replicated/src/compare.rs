@@ -2,25 +2,18 @@
 
 use std::collections::HashMap;
 
-use flipper_core::{Error, ErrorKind, Expect, Flag, FlagName, Listed, Page, Result, Store, Versioned};
+use flipper_core::{Error, ErrorKind, Flag, FlagName, Listed, Page, Result, Store, Versioned};
 use futures_lite::StreamExt;
 
-use crate::queue::State;
 use crate::replica::Replica;
 use crate::status::Difference;
-use crate::tell::{Trouble, tell};
+use crate::tell::Trouble;
 
 /// A primary without flags is not believed if the replica has so many.
 const EMPTIED_FROM: usize = 2;
 
-/// What differs, and whether the primary has nothing where the replica has several flags.
-pub(crate) struct Compared {
-    pub(crate) differences: Vec<Difference>,
-    pub(crate) is_emptied: bool,
-}
-
 /// Compares all flags. What differs in the listings is read once more of both, as it may have changed while they were listed.
-pub(crate) async fn compare(primary: &dyn Store, replica: &Replica) -> Result<Compared> {
+pub(crate) async fn compare(primary: &dyn Store, replica: &Replica) -> Result<Vec<Difference>> {
     let in_replica = |error: Error| {
         error.map_message(|message| format!("replica {:?} cannot be read: {message}", replica.name))
     };
@@ -35,12 +28,10 @@ pub(crate) async fn compare(primary: &dyn Store, replica: &Replica) -> Result<Co
         }
     }
     drop(listing);
-    let (count, mut originals) = (copies.len(), 0);
     let is_whole = primary.capabilities().whole_records && replica.store.capabilities().whole_records;
     let mut suspects = Vec::new();
     let mut listing = primary.list(Page::ALL);
     while let Some(listed) = listing.next().await {
-        originals += 1;
         match listed? {
             Listed::Flag(found) => {
                 let name = found.value.name();
@@ -68,7 +59,7 @@ pub(crate) async fn compare(primary: &dyn Store, replica: &Replica) -> Result<Co
             differences.push(difference);
         }
     }
-    Ok(Compared { differences, is_emptied: originals == 0 && count >= EMPTIED_FROM })
+    Ok(differences)
 }
 
 async fn difference(
@@ -79,13 +70,14 @@ async fn difference(
 ) -> Result<Option<Difference>> {
     let owned = || name.as_str().to_owned();
     let original = match primary.get(name).await {
-        Err(error) if error.kind() == ErrorKind::Corrupt => {
+        // What is wrong with one record is no reason to know nothing of the others.
+        Err(error) if is_of_one_record(&error) => {
             return Ok(Some(Difference::Unreadable { name: owned() }));
         }
         read => read?,
     };
     let copy = match replica.store.get(name).await {
-        Err(error) if error.kind() == ErrorKind::Corrupt => None,
+        Err(error) if is_of_one_record(&error) => None,
         read => Some(read?),
     };
     Ok(match (original, copy) {
@@ -112,27 +104,33 @@ fn is_copy(copy: &Flag, original: &Flag, is_whole: bool) -> bool {
             && copy.created_date() == original.created_date()
 }
 
-/// Makes a replica what the primary is; returns what differed.
+fn is_of_one_record(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidInput | ErrorKind::Unsupported)
+}
+
+/// Has a replica told what differs; returns that.
 pub(crate) async fn repair(
     primary: &dyn Store,
     replica: &Replica,
 ) -> std::result::Result<Vec<Difference>, Trouble> {
-    let Compared { differences, is_emptied } = compare(primary, replica).await.map_err(Trouble::Again)?;
-    if is_emptied {
+    let trouble = |error: Error| {
+        if error.is_retryable() { Trouble::Again(error) } else { Trouble::Later(error) }
+    };
+    let differences = compare(primary, replica).await.map_err(trouble)?;
+    let extra =
+        differences.iter().filter(|difference| matches!(difference, Difference::Extra { .. })).count();
+    // Looked at once more, after everything: it may have been emptied while it was listed.
+    if extra >= EMPTIED_FROM && is_empty(primary).await.map_err(trouble)? {
         return Err(Trouble::Never(emptied(&replica.name)));
     }
-    for difference in &differences {
-        if !matches!(difference, Difference::Unreadable { .. }) {
-            match tell(primary, replica, difference.name(), &mut State::Unknown).await {
-                // The others are no worse for it.
-                Err(Trouble::Never(error)) => {
-                    log::warn!(target: "flipper::replicated", "{}: not repaired: {error}", replica.name);
-                }
-                told => told?,
-            }
-        }
-    }
+    let readable = |difference: &&Difference| !matches!(difference, Difference::Unreadable { .. });
+    replica.add_different(differences.iter().filter(readable).map(Difference::name));
     Ok(differences)
+}
+
+async fn is_empty(store: &dyn Store) -> Result<bool> {
+    let first = store.list(Page { limit: Some(1), offset: 0 }).next().await.transpose()?;
+    Ok(first.is_none())
 }
 
 fn emptied(replica: &str) -> Error {
@@ -141,24 +139,4 @@ fn emptied(replica: &str) -> Error {
          back; if not, delete them in the replica"
     );
     Error::new(ErrorKind::Conflict, message).with_retryable(false)
-}
-
-/// Gives the primary the flags that it lacks; returns their names. What it has stays as it is.
-pub(crate) async fn restore(primary: &dyn Store, replica: &Replica) -> Result<Vec<String>> {
-    let mut restored = Vec::new();
-    let mut listing = replica.store.list(Page::ALL);
-    while let Some(listed) = listing.next().await {
-        match listed? {
-            Listed::Flag(found) => match primary.put(&found.value, Expect::Absent).await {
-                Ok(_) => restored.push(found.value.name().to_owned()),
-                Err(error) if error.kind() == ErrorKind::Conflict => {}
-                Err(error) => return Err(error),
-            },
-            Listed::Bad { name, error, .. } => {
-                log::warn!(target: "flipper::replicated", "{name:?} is not restored: {error}");
-            }
-            _ => {}
-        }
-    }
-    Ok(restored)
 }

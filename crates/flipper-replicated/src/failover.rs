@@ -16,16 +16,20 @@ pub(crate) struct Failover {
 }
 
 impl Failover {
-    /// Whether to ask the primary: of many at the same time during an outage, one does.
-    pub(crate) fn asks_primary(&self) -> bool {
-        if self.since.load(Ordering::Acquire) == 0 {
-            return true;
+    /// Whether to ask the primary, or since when it does not answer: of many at the same time during an outage, one asks.
+    pub(crate) fn asks_primary(&self) -> Result<(), Timestamp> {
+        let since = self.since.load(Ordering::Acquire);
+        if since == 0 {
+            return Ok(());
         }
         let (now, again) = (SystemClock.now().as_micros(), self.again.load(Ordering::Acquire));
         let next = now.saturating_add(AGAIN.as_micros() as i64);
         // Also if the clock was put back.
         let is_time = now >= again || again > next;
-        is_time && self.again.compare_exchange(again, next, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        if is_time && self.again.compare_exchange(again, next, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            return Ok(());
+        }
+        Err(Timestamp::from_micros(since))
     }
 
     /// The primary has answered.
@@ -46,10 +50,5 @@ impl Failover {
             }
             Err(since) => Timestamp::from_micros(since),
         }
-    }
-
-    /// Since when it does not answer.
-    pub(crate) fn since(&self) -> Timestamp {
-        Timestamp::from_micros(self.since.load(Ordering::Acquire))
     }
 }

@@ -15,9 +15,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Has the replicas told what the primary's watch tells.
 pub(crate) async fn follow(primary: Arc<dyn Store>, replicas: Vec<Arc<Replica>>) {
-    let add = |name: &str, state: &State| {
+    // What is told may be older than what is there: it is read.
+    let add = |name: &str| {
         for replica in replicas.iter().filter(|replica| replica.coalesces) {
-            replica.add(name, state.clone());
+            replica.add(name, State::Unknown);
         }
     };
     loop {
@@ -30,12 +31,8 @@ pub(crate) async fn follow(primary: Arc<dyn Store>, replicas: Vec<Arc<Replica>>)
                             replica.add_everything();
                         }
                     }
-                    Change::Put(found) => {
-                        let name = found.value.name().to_owned();
-                        add(&name, &State::Is(found));
-                    }
-                    // What is told late may have been undone since.
-                    Change::Touched { name } | Change::Deleted { name, .. } => add(&name, &State::Unknown),
+                    Change::Put(found) => add(found.value.name()),
+                    Change::Touched { name } | Change::Deleted { name, .. } => add(&name),
                     // A record that cannot be read, or a primary that cannot be followed: the replicas keep what they have.
                     _ => {}
                 }

@@ -33,7 +33,9 @@
 //! | the primary refuses, or cannot be reached | nothing is replicated |
 //! | a replica cannot be reached | what it has yet to be told waits, for as long as it takes; [`status`] tells, and [`events`] when it falls behind and when it has everything again |
 //! | more waits than the [queue](ReplicatedStoreBuilder::queue_capacity) takes | older states of a flag are left out; if each is the newest of its flag, everything is compared once the replica is back |
-//! | a replica refuses a record for good | it is left out, told by [`events`], and holds up no others |
+//! | a replica refuses a record for good | it is left out, told by [`events`] and to all who wait for the flag, and holds up no others |
+//! | a replica takes all flags but one | that one is tried again after the others, for as long as it takes |
+//! | the answer to a write is lost | the primary is read, and what it has is told; if the write takes effect after that, it is told with the flag's next change, by [`resync`], or by [following](ReplicatedStoreBuilder::follow_primary) |
 //! | several processes write the same primary | each tells the replicas what it has written, and then reads the primary once more: whoever is the last to write to a replica has read the primary after that, so that the replica ends with what the primary has |
 //! | somebody writes the primary without telling | the replicas are not told, unless the primary is [followed](ReplicatedStoreBuilder::follow_primary) |
 //! | the process is killed | what was not told is not told: [`resync`] when it starts again |
@@ -56,8 +58,8 @@
 //!
 //! # What it costs
 //!
-//! A write costs what it costs in the primary. In the background, for each flag that has changed within the [linger](ReplicatedStoreBuilder::linger), each replica
-//! costs a write to it and a read of the primary. The queue holds the states themselves, which share their memory.
+//! A write costs what it costs in the primary, and a place in each replica's queue. In the background, for each flag that has changed within the
+//! [linger](ReplicatedStoreBuilder::linger), each replica costs a write to it and a read of the primary. The queue holds the states themselves, which share their memory.
 //!
 //! [`status`]: ReplicatedStore::status
 //! [`events`]: ReplicatedStore::events
@@ -68,11 +70,13 @@ mod builder;
 mod compare;
 mod failover;
 mod follow;
+mod maintain;
 mod queue;
 mod replica;
 mod status;
 mod store;
 mod tell;
+mod write;
 
 pub use builder::ReplicatedStoreBuilder;
 pub use status::{Difference, ReplicaEvent, ReplicaFailure, ReplicaStatus};

@@ -11,9 +11,6 @@ use tokio::sync::{Notify, broadcast};
 use crate::queue::{Job, Queue, State};
 use crate::status::{ReplicaEvent, ReplicaStatus};
 
-/// How many flags that were refused are remembered, to tell those who wait for them.
-const MOST_REFUSED: usize = 1_000;
-
 /// A store that has copies.
 pub(crate) struct Replica {
     pub(crate) name: String,
@@ -35,15 +32,35 @@ struct Progress {
     queue: Queue,
     written: u64,
     refused: u64,
+    /// What was left out for good, until it is told after all: of single flags, and of the comparison of everything.
     refusals: HashMap<Box<str>, Error>,
-    /// How many writes of a flag are under way in the primary, whose states will be told.
-    coming: HashMap<Box<str>, usize>,
+    refusal_of_all: Option<Error>,
+    /// The writes of a flag that are under way in the primary.
+    coming: HashMap<Box<str>, Coming>,
     is_behind: bool,
     last_success: Option<Timestamp>,
     last_error: Option<(Timestamp, Error)>,
+    /// How often something has failed.
+    failures: u64,
     /// How many wait for something to be told: then it is told at once.
     waiting: usize,
     has_ended: bool,
+}
+
+#[derive(Debug, Default)]
+struct Coming {
+    count: usize,
+    /// How many have ended since there were none.
+    ended: u64,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'c> {
+    /// All flags, without one.
+    pub(crate) name: Option<&'c str>,
+    /// Up to this one.
+    pub(crate) number: u64,
 }
 
 impl Replica {
@@ -60,10 +77,12 @@ impl Replica {
             written: 0,
             refused: 0,
             refusals: HashMap::new(),
+            refusal_of_all: None,
             coming: HashMap::new(),
             is_behind: false,
             last_success: None,
             last_error: None,
+            failures: 0,
             waiting: 0,
             has_ended: false,
         };
@@ -84,37 +103,10 @@ impl Replica {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a change in the primary; returns its number.
-    pub(crate) fn add(&self, name: &str, state: State) -> u64 {
-        let number = self.lock().queue.add(name, state, Instant::now());
+    /// Takes note of a change in the primary.
+    pub(crate) fn add(&self, name: &str, state: State) {
+        self.lock().queue.add(name, state, Instant::now());
         self.wanted.notify_one();
-        number
-    }
-
-    /// Says that a state will come. It matters where every state is told: what the primary has already is not to be told before its turn.
-    pub(crate) fn announce(&self, name: &str) {
-        if !self.coalesces {
-            *self.lock().coming.entry(name.into()).or_default() += 1;
-        }
-    }
-
-    /// Says that one that was announced has come, or will not.
-    pub(crate) fn has_come(&self, name: &str) {
-        if self.coalesces {
-            return;
-        }
-        let mut state = self.lock();
-        if let Some(count) = state.coming.get_mut(name) {
-            *count -= 1;
-            if *count == 0 {
-                state.coming.remove(name);
-            }
-        }
-    }
-
-    /// The number of the last change.
-    pub(crate) fn changes(&self) -> u64 {
-        self.lock().queue.changes()
     }
 
     /// Has everything compared.
@@ -123,20 +115,89 @@ impl Replica {
         self.wanted.notify_one();
     }
 
-    /// Takes what is to be told next.
-    pub(crate) fn begin(&self) -> Option<Job> {
-        self.lock().queue.begin()
+    /// Has flags told that were found to differ, after everything was compared: what was refused before counts no more. Where every state is told, those
+    /// whose states are to be told anyway are left out.
+    pub(crate) fn add_different<'n>(&self, names: impl Iterator<Item = &'n str>) {
+        let mut state = self.lock();
+        state.refusals.clear();
+        state.refusal_of_all = None;
+        for name in names {
+            if self.coalesces || !state.has_more_of(name) {
+                state.queue.add_different(name, Instant::now());
+            }
+        }
+        drop(state);
+        self.wanted.notify_one();
+    }
+
+    /// Says that a write of a flag begins in the primary; returns what [`end_write`](Self::end_write) wants to know.
+    pub(crate) fn begin_write(&self, name: &str) -> u64 {
+        let mut state = self.lock();
+        let coming = state.coming.entry(name.into()).or_default();
+        coming.count += 1;
+        coming.ended
+    }
+
+    /// Says that it has ended, and what is known of the flag since, if it may have changed; returns the number of the change.
+    ///
+    /// Where another write was under way at the same time, nobody knows which one was the last: then it has to be read.
+    pub(crate) fn end_write(&self, name: &str, began: u64, state: Option<&State>) -> u64 {
+        let mut progress = self.lock();
+        let mut is_alone = true;
+        if let Some(coming) = progress.coming.get_mut(name) {
+            is_alone = coming.count == 1 && coming.ended == began;
+            coming.count -= 1;
+            coming.ended += 1;
+            if coming.count == 0 {
+                progress.coming.remove(name);
+            }
+        }
+        let number = match state {
+            Some(_) if !is_alone && self.coalesces => {
+                progress.queue.add(name, State::Unknown, Instant::now())
+            }
+            Some(state) => progress.queue.add(name, state.clone(), Instant::now()),
+            None => return 0,
+        };
+        drop(progress);
+        self.wanted.notify_one();
+        number
+    }
+
+    /// The number of the last change.
+    pub(crate) fn changes(&self) -> u64 {
+        self.lock().queue.changes()
+    }
+
+    /// Takes what is to be told next, of what came before a place in the queue.
+    pub(crate) fn begin(&self, before: u64) -> Option<Job> {
+        self.lock().queue.begin(before)
+    }
+
+    /// The place of what comes next in the queue, if there is anything to be told.
+    pub(crate) fn next(&self) -> Option<u64> {
+        let state = self.lock();
+        (!state.queue.is_empty()).then(|| state.queue.next())
     }
 
     /// Whether another state of a flag waits, or will.
     pub(crate) fn has_more_of(&self, name: &str) -> bool {
-        let state = self.lock();
-        state.queue.has_more_of(name) || state.coming.contains_key(name)
+        self.lock().has_more_of(name)
     }
 
-    /// Counts a write.
-    pub(crate) fn wrote(&self) {
-        self.lock().written += 1;
+    /// Whether it has yet to be told of a flag.
+    pub(crate) fn lacks(&self, name: &str) -> bool {
+        let state = self.lock();
+        state.has_more_of(name) || state.queue.is_telling(name)
+    }
+
+    /// Counts a write; and remembers what was wrong with it, if it stands all the same.
+    pub(crate) fn wrote(&self, error: Option<Error>) {
+        let mut state = self.lock();
+        state.written += 1;
+        if let Some(error) = error {
+            state.last_error = Some((SystemClock.now(), error));
+        }
     }
 
     /// What was under way was told.
@@ -145,6 +206,10 @@ impl Replica {
         state.queue.end();
         if let Job::Flag(entry) = job {
             state.refusals.remove(&entry.name);
+            // The comparison that was refused may be possible by now.
+            if state.refusal_of_all.take().is_some() {
+                state.queue.add_everything(Instant::now());
+            }
         }
         state.last_success = Some(SystemClock.now());
         self.settle(state);
@@ -156,23 +221,31 @@ impl Replica {
         let mut state = self.lock();
         state.queue.end();
         state.refused += 1;
+        state.failures += 1;
         let flag = match job {
-            Job::Flag(entry) => Some(entry.name.clone()),
-            Job::Everything => None,
+            Job::Flag(entry) => {
+                state.refusals.insert(entry.name.clone(), error.clone());
+                Some(String::from(entry.name.clone()))
+            }
+            Job::Everything => {
+                state.refusal_of_all = Some(error.clone());
+                None
+            }
         };
-        if let Some(name) = flag.clone().filter(|_| state.refusals.len() < MOST_REFUSED) {
-            state.refusals.insert(name, error.clone());
-        }
         state.last_error = Some((SystemClock.now(), error.clone()));
-        let (replica, flag) = (self.name.clone(), flag.map(String::from));
-        let _ = self.events.send(ReplicaEvent::Refused { replica, flag, error: error.clone() });
+        let _ = self.events.send(ReplicaEvent::Refused {
+            replica: self.name.clone(),
+            flag,
+            error: error.clone(),
+        });
         self.settle(state);
     }
 
-    /// What was under way will be tried again.
-    pub(crate) fn failed(&self, job: Job, error: &Error) {
+    /// What was under way will be tried again, before all else or after it.
+    pub(crate) fn failed(&self, job: Job, error: &Error, is_last: bool) {
         let mut state = self.lock();
-        state.queue.put_back(job);
+        state.queue.put_back(job, is_last);
+        state.failures += 1;
         state.last_error = Some((SystemClock.now(), error.clone()));
         self.settle(state);
     }
@@ -182,7 +255,7 @@ impl Replica {
         let lag = state.lag();
         let event = if !state.is_behind && lag > self.behind_after {
             state.is_behind = true;
-            let error = state.last_error.as_ref().map(|(_, error)| error.clone());
+            let error = state.recent_error().cloned();
             Some(ReplicaEvent::Behind { replica: self.name.clone(), lag, error })
         } else if state.is_behind && state.queue.is_empty() {
             state.is_behind = false;
@@ -212,14 +285,22 @@ impl Replica {
         self.settle(self.lock());
     }
 
-    /// The task has ended: nothing is told any more.
-    pub(crate) fn end(&self) {
-        self.lock().has_ended = true;
+    /// The task has begun, or ended: then nothing is told any more.
+    pub(crate) fn set_ended(&self, has_ended: bool) {
+        let mut state = self.lock();
+        state.has_ended = has_ended;
+        // What was under way was not told.
+        if has_ended {
+            state.queue.add_everything(Instant::now());
+        }
+        drop(state);
         self.told.notify_waiters();
     }
 
-    pub(crate) fn is_idle(&self) -> bool {
-        self.lock().queue.is_empty()
+    /// Whether it has everything that it was to be told.
+    pub(crate) fn is_complete(&self) -> bool {
+        let state = self.lock();
+        state.queue.is_empty() && state.refusals.is_empty() && state.refusal_of_all.is_none()
     }
 
     /// Whether somebody waits, who is not to wait for others to come.
@@ -227,31 +308,36 @@ impl Replica {
         self.lock().waiting > 0
     }
 
-    /// What is not yet told.
+    /// What is not yet told, and whether everything is to be compared.
     pub(crate) fn left(&self) -> (Vec<Box<str>>, bool) {
         let state = self.lock();
         (state.queue.names(), state.queue.wants_everything())
     }
 
-    /// Waits until a change was told, or all of them; says why one was not.
-    pub(crate) async fn wait(&self, change: Option<(&str, u64)>) -> Result<(), Error> {
+    /// Waits until a change was told, or says why it was not. With `fails`, also when anything has failed.
+    pub(crate) async fn wait(&self, change: Change<'_>, fails: bool) -> Result<(), Error> {
         let _waiting = Waiting::begin(self);
+        let before = self.lock().failures;
         loop {
             let told = self.told.notified();
             tokio::pin!(told);
             told.as_mut().enable();
             {
                 let state = self.lock();
-                let is_pending = match change {
-                    Some((name, number)) => state.queue.is_pending(name, number),
-                    None => !state.queue.is_empty(),
-                };
-                if !is_pending {
-                    let refused = change.and_then(|(name, _)| state.refusals.get(name));
+                if state.has_ended {
+                    return Err(
+                        state.not_yet("nothing is told any more: the store is closed, or its runtime")
+                    );
+                }
+                if !state.queue.is_pending(change.name, change.number) {
+                    let refused = match change.name {
+                        Some(name) => state.refusals.get(name).or(state.refusal_of_all.as_ref()),
+                        None => state.refusal_of_all.as_ref().or_else(|| state.refusals.values().next()),
+                    };
                     return refused.cloned().map_or(Ok(()), Err);
                 }
-                if state.has_ended {
-                    return Err(not_yet(&state, "nothing is told any more: the store is closed"));
+                if fails && state.failures != before {
+                    return Err(state.not_yet("it is tried further in the background"));
                 }
             }
             told.await;
@@ -260,7 +346,7 @@ impl Replica {
 
     /// Why a change was not told within a time.
     pub(crate) fn late(&self, limit: Duration) -> Error {
-        not_yet(&self.lock(), format!("not within {limit:?}"))
+        self.lock().not_yet(format!("not within {limit:?}"))
     }
 
     pub(crate) fn status(&self) -> ReplicaStatus {
@@ -270,7 +356,7 @@ impl Replica {
             queued: state.queue.len(),
             lag: state.lag(),
             is_behind: state.is_behind,
-            is_to_be_compared: state.queue.wants_everything(),
+            is_to_be_compared: state.queue.wants_everything() || state.refusal_of_all.is_some(),
             written: state.written,
             dropped: state.queue.dropped(),
             refused: state.refused,
@@ -284,15 +370,25 @@ impl Progress {
     fn lag(&self) -> Duration {
         self.queue.oldest().map_or(Duration::ZERO, |since| since.elapsed())
     }
-}
 
-fn not_yet(state: &Progress, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    let error = Error::new(ErrorKind::NotReplicated, message);
-    match &state.last_error {
-        Some((_, cause)) => {
-            error.map_message(|message| format!("{message}: {cause}")).with_source(cause.clone())
+    fn has_more_of(&self, name: &str) -> bool {
+        self.queue.has_more_of(name) || self.coming.contains_key(name)
+    }
+
+    /// What went wrong since all was well.
+    fn recent_error(&self) -> Option<&Error> {
+        let (time, error) = self.last_error.as_ref()?;
+        self.last_success.is_none_or(|success| success <= *time).then_some(error)
+    }
+
+    fn not_yet(&self, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+        let error = Error::new(ErrorKind::NotReplicated, message);
+        match self.recent_error() {
+            Some(cause) => {
+                error.map_message(|message| format!("{message}: {cause}")).with_source(cause.clone())
+            }
+            None => error,
         }
-        None => error,
     }
 }
 

@@ -10,20 +10,20 @@ use flipper_core::{
     BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Known, Listed,
     Page, Peek, Result, Snapshot, StaleCause, Store, Version, Versioned,
 };
-use flipper_follow::ended;
 use futures_lite::{Stream, stream};
+use tokio::runtime::Handle;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use crate::builder::ReplicatedStoreBuilder;
-use crate::compare::{compare, repair, restore};
 use crate::failover::Failover;
 use crate::follow::follow;
 use crate::queue::State;
 use crate::replica::Replica;
-use crate::status::{Difference, ReplicaEvent, ReplicaFailure, ReplicaStatus};
-use crate::tell::{Trouble, run};
+use crate::status::{ReplicaEvent, ReplicaStatus};
+use crate::tell::start;
+use crate::write::Write;
 
 /// Keeps flags in a primary, and copies of them in replicas: any stores, of whatever kinds.
 ///
@@ -53,15 +53,26 @@ use crate::tell::{Trouble, run};
 /// # Ok(()) }
 /// ```
 pub struct ReplicatedStore<P: Store> {
-    primary: Arc<P>,
-    replicas: Vec<Arc<Replica>>,
+    pub(crate) primary: Arc<P>,
+    pub(crate) replicas: Vec<Arc<Replica>>,
     /// Turns of edits, where their order has to be known.
     turns: Option<Box<[AsyncMutex<()>]>>,
     drain: Duration,
     synchronous: Option<Duration>,
     failover: Option<(usize, Failover)>,
     events: broadcast::Sender<ReplicaEvent>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    linger: Duration,
+    follows: bool,
+    tasks: Mutex<Tasks>,
+}
+
+/// What runs in the background.
+#[derive(Debug, Default)]
+struct Tasks {
+    /// One of each replica.
+    tell: Vec<JoinHandle<()>>,
+    follow: Option<JoinHandle<()>>,
+    is_closed: bool,
 }
 
 /// What a store is started with.
@@ -87,15 +98,8 @@ impl<P: Store> ReplicatedStore<P> {
 
     pub(crate) fn start(parts: Parts<P>) -> Self {
         let Parts { primary, replicas, linger, drain, synchronous, failover, follows, events } = parts;
-        let source: Arc<dyn Store> = Arc::<P>::clone(&primary);
-        let tell =
-            |replica: &Arc<Replica>| tokio::spawn(run(Arc::clone(&source), Arc::clone(replica), linger));
-        let mut tasks: Vec<_> = replicas.iter().map(tell).collect();
-        if follows {
-            tasks.push(tokio::spawn(follow(Arc::clone(&source), replicas.clone())));
-        }
         let has_order = replicas.iter().any(|replica| !replica.coalesces);
-        Self {
+        let store = Self {
             primary,
             turns: has_order.then(|| (0..TURNS).map(|_| AsyncMutex::new(())).collect()),
             replicas,
@@ -103,7 +107,35 @@ impl<P: Store> ReplicatedStore<P> {
             synchronous,
             failover: failover.map(|at| (at, Failover::default())),
             events,
-            tasks: Mutex::new(tasks),
+            linger,
+            follows,
+            tasks: Mutex::default(),
+        };
+        store.run();
+        store
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts what is to run in the background: at first, and again where it has ended with its runtime.
+    pub(crate) fn run(&self) {
+        let mut tasks = self.tasks();
+        // All of them: what has not ended would say so after the new ones have begun.
+        let has_ended = tasks.tell.iter().all(JoinHandle::is_finished);
+        if tasks.is_closed || !has_ended || Handle::try_current().is_err() {
+            return;
+        }
+        let source: Arc<dyn Store> = Arc::<P>::clone(&self.primary);
+        let tell = |replica: &Arc<Replica>| start(Arc::clone(&source), replica, self.linger);
+        let follow_ended = tasks.follow.take();
+        for task in tasks.tell.drain(..).chain(follow_ended) {
+            task.abort();
+        }
+        tasks.tell = self.replicas.iter().map(tell).collect();
+        if self.follows {
+            tasks.follow = Some(tokio::spawn(follow(source, self.replicas.clone())));
         }
     }
 
@@ -121,7 +153,7 @@ impl<P: Store> ReplicatedStore<P> {
         self.named(name).map(|replica| &replica.store)
     }
 
-    fn named(&self, name: &str) -> Result<&Arc<Replica>> {
+    pub(crate) fn named(&self, name: &str) -> Result<&Arc<Replica>> {
         let replica = self.replicas.iter().find(|replica| replica.name == name);
         replica.ok_or_else(|| error(ErrorKind::NotFound, format!("there is no replica {name:?}")))
     }
@@ -144,133 +176,14 @@ impl<P: Store> ReplicatedStore<P> {
         })
     }
 
-    /// Waits until all replicas have what was written to a flag so far, for so long at the most; returns those that have not, and why.
-    ///
-    /// They are told all the same, as soon as that can be done.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use std::time::Duration;
-    /// # use flipper_core::FeatureFlagClient;
-    /// # use flipper_memory::MemoryStore;
-    /// # use flipper_replicated::ReplicatedStore;
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
-    /// # let store = ReplicatedStore::builder(MemoryStore::new()).replica("copy", MemoryStore::new()).start()?;
-    /// let store = Arc::new(store);
-    /// let client = FeatureFlagClient::new(Arc::clone(&store));
-    /// client.create("X").await?;
-    /// for failure in store.wait_for("X", Duration::from_secs(1)).await {
-    ///     eprintln!("{failure}");
-    /// }
-    /// # Ok(()) }
-    /// ```
-    pub async fn wait_for(&self, name: &str, limit: Duration) -> Vec<ReplicaFailure> {
-        let numbers: Vec<_> = self.replicas.iter().map(|replica| replica.changes()).collect();
-        self.settled(name, &numbers, limit).await
-    }
-
-    /// Waits until all replicas have everything, for so long at the most; returns those that have not, and why.
-    pub async fn flush(&self, limit: Duration) -> Vec<ReplicaFailure> {
-        self.each(limit, |replica, _| replica.wait(None)).await
-    }
-
-    async fn settled(&self, name: &str, numbers: &[u64], limit: Duration) -> Vec<ReplicaFailure> {
-        self.each(limit, |replica, at| replica.wait(Some((name, numbers[at])))).await
-    }
-
-    /// Waits for all replicas at the same time.
-    async fn each<'s, F>(
-        &'s self,
-        limit: Duration,
-        wait: impl Fn(&'s Replica, usize) -> F,
-    ) -> Vec<ReplicaFailure>
-    where
-        F: Future<Output = std::result::Result<(), Error>> + Send,
-    {
-        let until = tokio::time::Instant::now() + limit;
-        let mut waits: Vec<_> = Vec::new();
-        for (at, replica) in self.replicas.iter().enumerate() {
-            waits.push((replica, Box::pin(wait(replica, at)), None));
-        }
-        // All have begun to wait before the first one is waited for.
-        for (_, wait, done) in &mut waits {
-            *done = futures_lite::future::poll_once(wait.as_mut()).await;
-        }
-        let mut failures = Vec::new();
-        for (replica, wait, done) in waits {
-            let told = match done {
-                Some(told) => told,
-                None => {
-                    tokio::time::timeout_at(until, wait).await.unwrap_or_else(|_| Err(replica.late(limit)))
-                }
-            };
-            if let Err(error) = told {
-                failures.push(ReplicaFailure { replica: replica.name.clone(), error });
-            }
-        }
-        failures
-    }
-
-    /// Compares a replica with the primary, and returns what differs: all flags are listed in both, and those that differ are read once more.
-    ///
-    /// What the replica has yet to be told differs, too: [`flush`](Self::flush) before.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such replica; those of the stores.
-    pub async fn verify(&self, replica: &str) -> Result<Vec<Difference>> {
-        let compared = compare(&*self.primary, self.named(replica)?).await;
-        compared.map(|compared| compared.differences).map_err(|error| error.with_operation("verify"))
-    }
-
-    /// Makes a replica what the primary is, and returns what differed.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such replica; [`Conflict`](ErrorKind::Conflict) if the primary has no flags at all and the replica
-    /// has several, as one that has lost its data would have: see [`restore`](Self::restore). Those of the stores, after which a part may be done.
-    pub async fn resync(&self, replica: &str) -> Result<Vec<Difference>> {
-        let replica = self.named(replica)?;
-        match repair(&*self.primary, replica).await {
-            Ok(differences) => Ok(differences),
-            Err(Trouble::Again(error) | Trouble::Never(error)) => Err(error.with_operation("resync")),
-        }
-    }
-
-    /// Gives the primary the flags of a replica that it lacks, and returns their names: after it has lost its data. What the primary has stays as
-    /// it is.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is no such replica; those of the stores, after which a part may be done.
-    pub async fn restore(&self, replica: &str) -> Result<Vec<String>> {
-        let replica = self.named(replica)?;
-        restore(&*self.primary, replica).await.map_err(|error| error.with_operation("restore"))
-    }
-
-    /// Waits until the replicas have everything, for so long at the most, ends what runs in the background, and returns which of them lack what. The
-    /// stores stay open.
-    ///
-    /// Replicas that lack something have to be [resynced](Self::resync) when the store is started anew.
-    pub async fn shutdown(&self, limit: Duration) -> Vec<ReplicaFailure> {
-        let _ = self.flush(limit).await;
-        for task in self.end() {
-            ended(task).await;
-        }
-        let lacks = self.replicas.iter().filter(|replica| !replica.is_idle());
-        lacks
-            .map(|replica| ReplicaFailure { replica: replica.name.clone(), error: left(replica, limit) })
-            .collect()
-    }
-
-    fn end(&self) -> Vec<JoinHandle<()>> {
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        for task in &tasks {
+    pub(crate) fn end(&self) -> Vec<JoinHandle<()>> {
+        let mut tasks = self.tasks();
+        tasks.is_closed = true;
+        let ended: Vec<_> = tasks.follow.take().into_iter().chain(tasks.tell.drain(..)).collect();
+        for task in &ended {
             task.abort();
         }
-        tasks
+        ended
     }
 
     /// Waits for this flag's turn, if the order of its states has to be known.
@@ -280,10 +193,26 @@ impl<P: Store> ReplicatedStore<P> {
         Some(turns[(hash % TURNS as u64) as usize].lock().await)
     }
 
+    /// Writes to the primary, and has the replicas told; returns the version, and the numbers of the change.
+    pub(crate) async fn write(&self, flag: &Flag, expect: Expect<'_>) -> Result<(Version, Vec<u64>)> {
+        let turn = self.turn(flag.name()).await;
+        let write = Write::begin(&self.replicas, flag.name());
+        let written = self.primary.put(flag, expect).await;
+        let is = |version: &Version| State::Is(Versioned { value: flag.clone(), version: version.clone() });
+        let numbers = write.end(&written, is);
+        drop(turn);
+        self.run();
+        Ok((written?, numbers))
+    }
+
     /// Waits for the replicas, if that is asked for, after a write that the primary has made.
     async fn replicated(&self, name: FlagName<'_>, numbers: &[u64]) -> Result<()> {
         let Some(limit) = self.synchronous else { return Ok(()) };
-        let failures = self.settled(name.as_str(), numbers, limit).await;
+        if Handle::try_current().is_err() {
+            let message = "written, and not yet replicated: this store needs a Tokio runtime".to_owned();
+            return Err(error(ErrorKind::NotReplicated, message));
+        }
+        let failures = self.settled(Some(name.as_str()), numbers, limit).await;
         let Some(first) = failures.first() else { return Ok(()) };
         let shown: Vec<_> = failures.iter().map(ToString::to_string).collect();
         let message = format!("written, and not yet replicated: {}", shown.join("; "));
@@ -291,75 +220,8 @@ impl<P: Store> ReplicatedStore<P> {
     }
 }
 
-/// A write that is under way in the primary.
-struct Write<'w> {
-    replicas: &'w [Arc<Replica>],
-    name: &'w str,
-    is_over: bool,
-}
-
-impl<'w> Write<'w> {
-    fn begin(replicas: &'w [Arc<Replica>], name: &'w str) -> Self {
-        for replica in replicas {
-            replica.announce(name);
-        }
-        Self { replicas, name, is_over: false }
-    }
-
-    /// Tells the replicas what has come of it; returns the numbers of the change.
-    fn end<T>(mut self, written: &Result<T>, state: impl Fn(&T) -> State) -> Vec<u64> {
-        self.is_over = true;
-        let state = match written {
-            Ok(value) => Some(state(value)),
-            // It stands, or may have happened: whatever is there is told.
-            Err(error) if matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::NotReplicated) => {
-                Some(State::Unknown)
-            }
-            Err(_) => None,
-        };
-        self.add(state.as_ref())
-    }
-
-    fn add(&self, state: Option<&State>) -> Vec<u64> {
-        let add = |replica: &Arc<Replica>| {
-            let number = state.map(|state| replica.add(self.name, state.clone()));
-            replica.has_come(self.name);
-            number.unwrap_or_default()
-        };
-        self.replicas.iter().map(add).collect()
-    }
-}
-
-impl Drop for Write<'_> {
-    fn drop(&mut self) {
-        if !self.is_over {
-            // Nobody waits for it any longer, and it may have happened, or happen yet.
-            self.add(Some(&State::Unknown));
-        }
-    }
-}
-
-fn error(kind: ErrorKind, message: String) -> Error {
+pub(crate) fn error(kind: ErrorKind, message: String) -> Error {
     Error::new(kind, message).with_store("replicated")
-}
-
-/// How many names of flags an error shows.
-const SHOWN: usize = 5;
-
-fn left(replica: &Replica, limit: Duration) -> Error {
-    let (names, everything) = replica.left();
-    if everything {
-        return replica.late(limit).map_message(|message| format!("everything is to be compared: {message}"));
-    }
-    let more = names.len().saturating_sub(SHOWN);
-    let mut shown: Vec<_> = names.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
-    if more > 0 {
-        shown.push(format!("{more} more"));
-    }
-    let count = names.len();
-    replica
-        .late(limit)
-        .map_message(|message| format!("{count} changes were not told, of {}: {message}", shown.join(", ")))
 }
 
 #[async_trait]
@@ -371,39 +233,40 @@ impl<P: Store> Store for ReplicatedStore<P> {
 
     async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
         let Some((at, failover)) = &self.failover else { return self.primary.look_up(name).await };
-        let (error, since) = if failover.asks_primary() {
-            match self.primary.look_up(name).await {
+        let (error, since) = match failover.asks_primary() {
+            Ok(()) => match self.primary.look_up(name).await {
                 Err(error) if error.is_retryable() => (Some(error), failover.failed()),
                 answered => {
                     failover.answered();
                     return answered;
                 }
-            }
-        } else {
-            (None, failover.since())
-        };
-        match self.replicas[*at].store.look_up(name).await {
-            Ok(known) => {
-                let freshness = Freshness::Stale { since, cause: StaleCause::Failover };
-                Ok(Known { freshness, ..known })
-            }
-            // What is wrong with the primary is what has to be mended.
-            Err(of_replica) => match error {
-                Some(error) => Err(error),
-                None => self.primary.look_up(name).await.map_err(|error| error.with_source(of_replica)),
             },
+            Err(since) => (None, since),
+        };
+        let of_replica = match self.replicas[*at].store.look_up(name).await {
+            Ok(Known { freshness: Freshness::NeverLoaded, .. }) => {
+                Error::new(ErrorKind::Unavailable, "the replica has not been read yet")
+            }
+            Ok(known) => {
+                // The replica may have its own reason to be stale, and since before that.
+                let freshness = match known.freshness {
+                    Freshness::Stale { since: earlier, .. } if earlier < since => known.freshness,
+                    _ => Freshness::Stale { since, cause: StaleCause::Failover },
+                };
+                return Ok(Known { freshness, ..known });
+            }
+            Err(error) => error,
+        };
+        // What is wrong with the primary is what has to be mended.
+        match error {
+            Some(error) => Err(error),
+            None => self.primary.look_up(name).await.map_err(|error| error.with_source(of_replica)),
         }
     }
 
     async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
         let name = FlagName::new(flag.name())?;
-        let turn = self.turn(name.as_str()).await;
-        let write = Write::begin(&self.replicas, name.as_str());
-        let written = self.primary.put(flag, expect).await;
-        let is = |version: &Version| State::Is(Versioned { value: flag.clone(), version: version.clone() });
-        let numbers = write.end(&written, is);
-        drop(turn);
-        let version = written?;
+        let (version, numbers) = self.write(flag, expect).await?;
         self.replicated(name, &numbers).await?;
         Ok(version)
     }
@@ -415,6 +278,7 @@ impl<P: Store> Store for ReplicatedStore<P> {
         // Also if there was nothing: a replica may have it from before.
         let numbers = write.end(&written, |_| State::Gone);
         drop(turn);
+        self.run();
         let was_there = written?;
         self.replicated(name, &numbers).await?;
         Ok(was_there)
@@ -441,36 +305,42 @@ impl<P: Store> Store for ReplicatedStore<P> {
     }
 
     async fn close(&self) -> Result<()> {
-        let left = if tokio::runtime::Handle::try_current().is_ok() {
-            self.shutdown(self.drain).await
+        if self.tasks().is_closed {
+            return Ok(());
+        }
+        let left: Vec<String> = if Handle::try_current().is_ok() {
+            self.shutdown(self.drain).await.iter().map(ToString::to_string).collect()
         } else {
+            let left = self.left().into_iter().map(|(replica, what)| format!("{replica}: {what}"));
+            let left = left.collect();
             drop(self.end());
-            Vec::new()
+            left
         };
         let mut closed = self.primary.close().await;
         for replica in &self.replicas {
             closed = closed.and(replica.store.close().await);
         }
-        closed?;
-        let Some(first) = left.first() else { return Ok(()) };
-        let shown: Vec<_> = left.iter().map(ToString::to_string).collect();
-        let message = format!("closed, and some replicas lack something: {}", shown.join("; "));
-        Err(error(ErrorKind::NotReplicated, message).with_source(first.error.clone()))
+        if left.is_empty() {
+            return closed;
+        }
+        let message = format!("closed, and some replicas lack something: {}", left.join("; "));
+        let lacking = error(ErrorKind::NotReplicated, message);
+        Err(match closed {
+            Ok(()) => lacking,
+            Err(error) => lacking.with_source(error),
+        })
     }
 }
 
 impl<P: Store> Drop for ReplicatedStore<P> {
     fn drop(&mut self) {
-        if self.end().is_empty() {
+        if self.tasks().is_closed {
             return;
         }
-        for replica in self.replicas.iter().filter(|replica| !replica.is_idle()) {
-            let (names, _) = replica.left();
-            log::warn!(
-                target: "flipper::replicated",
-                "{} is dropped before it was told {} changes: resync it", replica.name, names.len()
-            );
+        for (replica, what) in self.left() {
+            log::warn!(target: "flipper::replicated", "{replica} is dropped, and {what}: resync it");
         }
+        self.end();
     }
 }
 
