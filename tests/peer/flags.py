@@ -1,8 +1,8 @@
 """Uses the installed flipper-client on flags in a store, as it is told.
 
-    python flags.py redis|consul|s3|thrift PORT PLACE
+    python flags.py redis|consul|s3|thrift|postgres PORT PLACE
 
-The place is the base key; of S3, the bucket and the two keys of the client, with spaces between them; of Thrift, `buffered` or `framed`.
+The place is the base key; of S3, the bucket and the two keys of the client, with spaces between them; of Thrift, `buffered` or `framed`; of PostgreSQL, the table.
 
 Each line of standard input is a JSON list, a verb of the client and its arguments; each line of standard output is what came
 of it: {"value": ...} or {"error": "the exception's class"}. Further verbs:
@@ -55,6 +55,11 @@ elif kind == "s3":
     keys = {"aws_access_key_id": access_key, "aws_secret_access_key": secret_key}
     s3 = boto3.client("s3", endpoint_url="http://127.0.0.1:%d" % port, region_name="us-east-1", **keys)
     store = S3FeatureFlagStore(s3, bucket)
+elif kind == "postgres":
+    from flipper.contrib.postgresql import PostgreSQLFeatureFlagStore
+
+    database = "host=127.0.0.1 port=%d user=flipper password=secret dbname=postgres" % port
+    store = PostgreSQLFeatureFlagStore(database, table_name=base_key)
 elif kind == "thrift":
     from flipper import ThriftRPCFeatureFlagStore
     from flipper_thrift.python.feature_flag_store import FeatureFlagStore

@@ -11,6 +11,7 @@ mod fuzz;
 mod local;
 mod mirror;
 mod peer;
+mod postgres;
 mod records;
 mod redis;
 mod replicated;

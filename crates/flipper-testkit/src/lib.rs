@@ -5,7 +5,7 @@
 //! * [`With`] keeps a directory or a proxy for as long as a store.
 //! * [`ManualClock`] and [`FixedRandom`] make evaluations repeatable.
 //! * [`EventRecorder`] keeps events, to compare them with those that are expected.
-//! * With the feature `servers`: `RedisServer` and `ConsulServer` run real servers for a test, and `Proxy` disturbs what passes to and from it.
+//! * With the feature `servers`: `RedisServer`, `ConsulServer` and `PostgresServer` run real servers for a test, and `Proxy` disturbs what passes to and from it.
 //!   With `s3-servers`: `S3Server` and `MotoServer`.
 //!
 //! A store proves itself in one line; `absent` counts the behaviours for which the subject lacks a hook:
@@ -28,6 +28,8 @@ mod fault;
 #[cfg(feature = "s3-servers")]
 mod moto_server;
 #[cfg(feature = "servers")]
+mod postgres_server;
+#[cfg(feature = "servers")]
 mod process;
 #[cfg(feature = "servers")]
 mod proxy;
@@ -49,6 +51,8 @@ pub use events::{EventRecorder, RecordedEvent};
 pub use fault::{Fault, FaultStore, Operation};
 #[cfg(feature = "s3-servers")]
 pub use moto_server::MotoServer;
+#[cfg(feature = "servers")]
+pub use postgres_server::PostgresServer;
 #[cfg(feature = "servers")]
 pub use proxy::{Proxy, Weather};
 pub use record::{Call, RecordingStore};

@@ -17,6 +17,8 @@ const SCHEMES: &[Scheme] = &[
     Scheme { name: "unix", feature: "redis", is_built_in: cfg!(feature = "redis") },
     Scheme { name: "consul", feature: "consul", is_built_in: cfg!(feature = "consul") },
     Scheme { name: "consul+https", feature: "consul", is_built_in: cfg!(feature = "consul") },
+    Scheme { name: "postgres", feature: "postgres", is_built_in: cfg!(feature = "postgres") },
+    Scheme { name: "postgresql", feature: "postgres", is_built_in: cfg!(feature = "postgres") },
     Scheme { name: "thrift", feature: "thrift", is_built_in: cfg!(feature = "thrift") },
 ];
 
@@ -29,6 +31,7 @@ const SCHEMES: &[Scheme] = &[
 ///   (feature `tls-rustls`), and `unix:///path?db=0&user=me&pass=secret` by a socket.
 /// * `consul://:token@host:8500/base/key` is Consul, where token and base key (`features`) can be left out, and `consul+https://…` the
 ///   same with encryption. It waits until all flags are in memory.
+/// * `postgres://user:password@host:port/database` is PostgreSQL, where the table `feature_flags` has to be.
 /// * `thrift://host:9090` is a server of the `FeatureFlagStore` service, and `thrift://host:9090?transport=framed` one with frames.
 ///
 /// # Errors
@@ -77,6 +80,10 @@ pub async fn open(address: &str) -> Result<FeatureFlagClient> {
         "consul" | "consul+https" => {
             let transport = if name == "consul" { "http" } else { "https" };
             Ok(FeatureFlagClient::new(consul(transport, rest)?.connect().await?))
+        }
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => {
+            Ok(FeatureFlagClient::new(flipper_postgres::PostgresStore::connect(address).await?))
         }
         #[cfg(feature = "thrift")]
         "thrift" => Ok(FeatureFlagClient::new(flipper_thrift::ThriftStore::connect(address).await?)),
@@ -171,6 +178,8 @@ mod tests {
             "consul://:hunter2@host:x",
             #[cfg(feature = "consul")]
             "consul://host/?hunter2",
+            #[cfg(feature = "postgres")]
+            "postgres://me:hunter2@host:port/x",
             #[cfg(feature = "thrift")]
             "thrift://me:hunter2@host",
             "memory:hunter2",

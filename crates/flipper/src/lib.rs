@@ -24,12 +24,13 @@
 //! | `file` | `FileStore`: one JSON file, durable and followed | `file:///path` |
 //! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
 //! | `consul` | `ConsulStore`: Consul, watched into memory, shared with flipper-client | `consul://host:8500` |
+//! | `postgres` | `PostgresStore`: a table of PostgreSQL, shared with flipper-client | `postgres://user:password@host/database` |
 //! | `s3` | `S3Store`: a bucket of S3, shared with flipper-client | none yet: it takes a client of your own |
 //! | `thrift` | `ThriftStore`: anybody's `FeatureFlagStore` service, shared with flipper-client; `ThriftServer`: such a service before any store | `thrift://host:9090` |
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
 //! were checked last; `replicated` adds `ReplicatedStore`, which keeps copies in other stores.
-//! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`.
+//! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`, `postgres://host?sslmode=require`.
 
 mod address;
 
@@ -45,6 +46,8 @@ pub use flipper_file::{FileStore, FileStoreBuilder};
 pub use flipper_memory::MemoryStore;
 #[cfg(feature = "mirror")]
 pub use flipper_mirror::{MirrorStore, MirrorStoreBuilder};
+#[cfg(feature = "postgres")]
+pub use flipper_postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(feature = "redis")]
 pub use flipper_redis::{RedisStore, RedisStoreBuilder};
 #[cfg(feature = "replicated")]

@@ -1,0 +1,67 @@
+//! What went wrong, in terms of what the caller can do about it.
+
+use std::borrow::Cow;
+
+use flipper_core::{Error, ErrorKind};
+use tokio_postgres::error::{DbError, SqlState};
+
+/// What was asked of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To connect, or to read: without an answer, nothing has happened.
+    Read,
+    /// To write: without an answer, it may have happened.
+    Write,
+}
+
+pub(crate) fn error(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(kind, message).with_store("postgres")
+}
+
+/// The error of a question without an answer in time.
+pub(crate) fn late(limit: std::time::Duration, asked: Asked) -> Error {
+    unanswered(format!("the server has not answered within {limit:?}"), asked)
+}
+
+fn unanswered(message: String, asked: Asked) -> Error {
+    match asked {
+        Asked::Read => error(ErrorKind::Unavailable, message),
+        Asked::Write => error(ErrorKind::OutcomeUnknown, message),
+    }
+}
+
+/// Translates an error of the driver.
+pub(crate) fn of_driver(failure: &tokio_postgres::Error, asked: Asked) -> Error {
+    if let Some(answer) = failure.as_db_error() {
+        return of_server(answer, asked);
+    }
+    // What the driver says beyond that may repeat settings.
+    let what = if failure.is_closed() { "the connection was closed" } else { "the connection has failed" };
+    unanswered(what.to_owned(), asked)
+}
+
+/// Translates an answer of the server. A statement of ours is a transaction by itself, so nothing of one that has failed has happened; but one that is
+/// ended from outside may have been committed already.
+fn of_server(answer: &DbError, asked: Asked) -> Error {
+    let code = answer.code();
+    let is_ended = [&SqlState::ADMIN_SHUTDOWN, &SqlState::CRASH_SHUTDOWN, &SqlState::IDLE_SESSION_TIMEOUT];
+    if is_ended.contains(&code) {
+        return unanswered("the server has ended the connection".to_owned(), asked);
+    }
+    let (kind, hint) = match code.code() {
+        "42501" => (ErrorKind::PermissionDenied, ""),
+        "42P01" => (ErrorKind::InvalidInput, ": `create_table` makes it"),
+        "42703" | "3F000" | "3D000" => (ErrorKind::InvalidInput, ": see the settings of the store"),
+        "25006" => (ErrorKind::Unavailable, ": is it a standby?"),
+        "22001" | "54000" | "22021" | "22P05" => (ErrorKind::InvalidInput, ""),
+        code => match &code[..2.min(code.len())] {
+            "28" => (ErrorKind::PermissionDenied, ""),
+            // Connections, resources, the operator, conflicts with others: it may work later.
+            "08" | "53" | "57" | "40" | "55" | "58" => (ErrorKind::Unavailable, ""),
+            "0A" => (ErrorKind::Unsupported, ""),
+            _ => (ErrorKind::Internal, ""),
+        },
+    };
+    // The message, and no detail: that repeats what was written.
+    error(kind, format!("{} ({}){hint}", answer.message(), code.code()))
+}

@@ -1,0 +1,64 @@
+//! Feature flags in PostgreSQL, in the same table as Python's flipper-client: a row for each flag, its record as `bytea`.
+//!
+//! ```no_run
+//! use flipper_core::{FeatureFlagClient, ctx};
+//! use flipper_postgres::PostgresStore;
+//!
+//! # async fn example() -> flipper_core::Result<()> {
+//! let store = PostgresStore::builder("postgres://shop:secret@db/shop").create_table().connect().await?;
+//! let client = FeatureFlagClient::new(store);
+//! client.create("MY_FEATURE").await?.enable().await?;
+//! assert!(client.is_enabled("MY_FEATURE", &ctx! { user_id: 7 }).await);
+//! # Ok(()) }
+//! ```
+//!
+//! # What happens when
+//!
+//! | | |
+//! |---|---|
+//! | two edit a flag | each write is one statement, which compares the stored bytes and replaces them. Nobody's edit is lost |
+//! | Python edits it too | our writes never replace what Python has written in between. Python's may replace ours: flipper-client reads, changes and writes without a look |
+//! | anybody changes the table | watchers are told at once, by `LISTEN` and `NOTIFY`, if [`create_table`] has made the triggers for it; otherwise all flags are listed now and then |
+//! | the server is away | calls fail with [`Unavailable`] in bounded time. A write whose answer was lost is [`OutcomeUnknown`], which the client looks into |
+//! | the server comes back, or has ended connections | the next call connects. A read whose connection has ended is made once more |
+//! | an answer is late | the call fails, and its connection is not used again: an answer is never taken for another's |
+//! | a call is dropped | a read ends. A write may happen, or not |
+//! | the server is a standby | reads work, and changes are polled; writes fail with [`Unavailable`] |
+//! | a record cannot be read | it is [`Corrupt`]; in a listing it is one item, and the others follow |
+//! | `TRUNCATE` | watchers are told to load everything |
+//!
+//! # The table
+//!
+//! `feature_flags` with the columns `name` and `item`, unless [told](PostgresStoreBuilder::table): flipper-client has made it, or [`create_table`] does. A name
+//! that is too long for the column (flipper-client makes it 40 characters long) is refused before anything is written. A user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on it.
+//!
+//! # Runtime
+//!
+//! The store needs a Tokio runtime with I/O and time enabled, as `#[tokio::main]` has. Outside of one, calls are [`Unsupported`].
+//!
+//! # Features
+//!
+//! * `tls-rustls`: encryption, with the certificates that the system trusts or those told to the builder. `sslmode=require`
+//!   in the address insists on it.
+//!
+//! [`create_table`]: PostgresStoreBuilder::create_table
+//! [`Unavailable`]: flipper_core::ErrorKind::Unavailable
+//! [`OutcomeUnknown`]: flipper_core::ErrorKind::OutcomeUnknown
+//! [`Unsupported`]: flipper_core::ErrorKind::Unsupported
+//! [`Corrupt`]: flipper_core::ErrorKind::Corrupt
+
+mod builder;
+mod error;
+mod list;
+mod listen;
+mod record;
+mod server;
+mod shared;
+mod store;
+mod table;
+#[cfg(feature = "tls-rustls")]
+mod tls;
+
+pub use builder::PostgresStoreBuilder;
+pub use store::PostgresStore;
+pub use tokio_postgres;

@@ -1,0 +1,214 @@
+//! The server, by a pool of connections.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
+use flipper_core::{ErrorKind, Expect, Flag, FlagName, Result, Version, Versioned};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::error::{Asked, error, late, of_driver};
+use crate::record;
+use crate::table::Statements;
+
+/// A server, and the statements for it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) pool: Pool,
+    pub(crate) statements: Statements,
+    pub(crate) limit: Duration,
+    /// Whether statements are prepared once for each connection.
+    pub(crate) is_prepared: bool,
+    /// How long a name may be, in characters: 0 if that is not known, below that if there is no limit.
+    pub(crate) longest_name: AtomicI64,
+}
+
+/// What is known of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looked {
+    /// Its number, by which its channel is called.
+    pub(crate) number: i64,
+    /// Whether changes are told.
+    pub(crate) tells: bool,
+}
+
+type Parameters<'p> = &'p [(&'p (dyn ToSql + Sync), Type)];
+
+impl Server {
+    pub(crate) async fn connection(&self) -> Result<Object> {
+        if Handle::try_current().is_err() {
+            let message = "this store needs a Tokio runtime: use it from inside of one";
+            return Err(error(ErrorKind::Unsupported, message));
+        }
+        self.pool.get().await.map_err(|failure| match failure {
+            PoolError::Backend(failure) => of_driver(&failure, Asked::Read),
+            PoolError::Closed => error(ErrorKind::Unavailable, "the store has been closed"),
+            PoolError::Timeout(TimeoutType::Wait) => {
+                error(ErrorKind::Unavailable, "all connections are in use: allow more")
+            }
+            PoolError::Timeout(_) => error(ErrorKind::Unavailable, "the server takes no connection in time"),
+            _ => error(ErrorKind::Internal, "the pool of connections has failed"),
+        })
+    }
+
+    /// Asks, within the limit; once more, if the connection has ended and nothing is written. A connection on which an answer is late is not used
+    /// again.
+    pub(crate) async fn ask(
+        &self,
+        statement: &str,
+        parameters: Parameters<'_>,
+        asked: Asked,
+    ) -> Result<Vec<Row>> {
+        let mut is_first = true;
+        loop {
+            let connection = self.connection().await?;
+            let answered = timeout(self.limit, self.ask_on(&connection, statement, parameters, asked)).await;
+            match answered {
+                Ok(Err(failure))
+                    if asked == Asked::Read && is_first && failure.kind() == ErrorKind::Unavailable =>
+                {
+                    drop(Object::take(connection));
+                    is_first = false;
+                }
+                Ok(answered) => return answered,
+                Err(_) => {
+                    drop(Object::take(connection));
+                    return Err(late(self.limit, asked));
+                }
+            }
+        }
+    }
+
+    async fn ask_on(
+        &self,
+        connection: &Object,
+        statement: &str,
+        parameters: Parameters<'_>,
+        asked: Asked,
+    ) -> Result<Vec<Row>> {
+        if !self.is_prepared {
+            let rows = connection.query_typed(statement, parameters).await;
+            return rows.map_err(|failure| of_driver(&failure, asked));
+        }
+        let types: Vec<_> = parameters.iter().map(|(_, of)| of.clone()).collect();
+        // Nothing is written by that.
+        let prepared = connection.prepare_typed_cached(statement, &types).await;
+        let prepared = prepared.map_err(|failure| of_driver(&failure, Asked::Read))?;
+        let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
+        connection.query(&prepared, &values).await.map_err(|failure| of_driver(&failure, asked))
+    }
+
+    /// Writes, within the limit; returns how many rows were written.
+    async fn write(&self, statement: &str, parameters: Parameters<'_>) -> Result<u64> {
+        // Rows are asked for, as the driver has no count for statements that are not prepared.
+        let statement = format!("{statement} RETURNING 1");
+        self.ask(&statement, parameters, Asked::Write).await.map(|rows| rows.len() as u64)
+    }
+
+    /// Finds out what the table is.
+    pub(crate) async fn look(&self) -> Result<Looked> {
+        let rows = self.ask(&self.statements.look, &[], Asked::Read).await?;
+        let row = rows.first().ok_or_else(|| error(ErrorKind::Internal, "no answer about the table"))?;
+        if row.get::<_, bool>(0) {
+            let message = "there is no such table: `create_table` makes it";
+            return Err(error(ErrorKind::InvalidInput, message));
+        }
+        let longest: Option<i32> = row.get(2);
+        self.longest_name.store(longest.map_or(-1, i64::from), Ordering::Relaxed);
+        // A standby takes no `LISTEN`.
+        Ok(Looked { number: row.get(1), tells: row.get::<_, bool>(3) && !row.get::<_, bool>(4) })
+    }
+
+    /// Makes the table.
+    pub(crate) async fn migrate(&self) -> Result<()> {
+        let connection = self.connection().await?;
+        let made = timeout(self.limit, connection.batch_execute(&self.statements.migrate)).await;
+        match made {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failure)) => {
+                // In the middle of a transaction.
+                drop(Object::take(connection));
+                Err(of_driver(&failure, Asked::Write))
+            }
+            Err(_) => {
+                drop(Object::take(connection));
+                Err(late(self.limit, Asked::Write))
+            }
+        }
+    }
+
+    /// Refuses a name that is too long for the column, before anything is written.
+    async fn fits(&self, name: FlagName<'_>) -> Result<()> {
+        if self.longest_name.load(Ordering::Relaxed) == 0 {
+            self.look().await?;
+        }
+        let longest = self.longest_name.load(Ordering::Relaxed);
+        let length = name.as_str().chars().count();
+        if longest > 0 && length as i64 > longest {
+            let message = format!(
+                "the name has {length} characters, and the table's column takes {longest}: \
+                 `ALTER TABLE … ALTER COLUMN … TYPE varchar(512)` makes room"
+            );
+            return Err(error(ErrorKind::InvalidInput, message));
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
+        let rows = self.ask(&self.statements.get, &[(&name.as_str(), Type::VARCHAR)], Asked::Read).await?;
+        rows.first().map(|row| record::read(name.as_str(), row.get(0))).transpose()
+    }
+
+    pub(crate) async fn put(&self, name: FlagName<'_>, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
+        self.fits(name).await?;
+        let (text, record) = (name.as_str(), flag.as_json().as_bytes());
+        let both: [(&(dyn ToSql + Sync), Type); 2] = [(&text, Type::VARCHAR), (&record, Type::BYTEA)];
+        let written = match expect {
+            Expect::Any => self.write(&self.statements.put, &both).await?,
+            Expect::Absent => self.write(&self.statements.create, &both).await?,
+            Expect::Matches(version) => {
+                let Some(before) = version.as_bytes() else { return Err(conflict()) };
+                let [name, record] = both;
+                self.write(&self.statements.replace, &[name, record, (&before, Type::BYTEA)]).await?
+            }
+            _ => return Err(unknown_expectation()),
+        };
+        if written == 1 { Ok(flag.version_of_bytes()) } else { Err(conflict()) }
+    }
+
+    pub(crate) async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
+        let text = name.as_str();
+        match expect {
+            Expect::Any => {
+                let deleted = self.write(&self.statements.delete, &[(&text, Type::VARCHAR)]).await?;
+                Ok(deleted == 1)
+            }
+            Expect::Matches(version) => {
+                let before = version.as_bytes().unwrap_or_default();
+                let both: Parameters<'_> = &[(&text, Type::VARCHAR), (&before, Type::BYTEA)];
+                let rows = self.ask(&self.statements.delete_if, both, Asked::Write).await?;
+                match rows.first().map(|row| (row.get(0), row.get(1))) {
+                    Some((true, _)) => Ok(true),
+                    Some((false, true)) => Err(conflict()),
+                    _ => Ok(false),
+                }
+            }
+            Expect::Absent => {
+                let message = "a flag that is to be deleted cannot be expected to be absent";
+                Err(error(ErrorKind::InvalidInput, message))
+            }
+            _ => Err(unknown_expectation()),
+        }
+    }
+}
+
+fn conflict() -> flipper_core::Error {
+    error(ErrorKind::Conflict, "the flag is not in the expected state")
+}
+
+fn unknown_expectation() -> flipper_core::Error {
+    error(ErrorKind::Unsupported, "this store does not know such an expectation")
+}
