@@ -1,6 +1,6 @@
 //! Comparing a replica with the primary, and repairing either.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use flipper_core::{Error, ErrorKind, Flag, FlagName, Listed, Page, Result, Store, Versioned};
 use futures_lite::StreamExt;
@@ -108,24 +108,53 @@ fn is_of_one_record(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }
 
+/// What becomes of flags that only the replica has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Extra {
+    /// They are deleted, as somebody has asked for that.
+    Deleted,
+    /// They are deleted, unless the primary was found emptied, or is being restored.
+    KeptIfInDoubt,
+}
+
 /// Has a replica told what differs; returns that.
 pub(crate) async fn repair(
     primary: &dyn Store,
     replica: &Replica,
+    extra: Extra,
 ) -> std::result::Result<Vec<Difference>, Trouble> {
     let trouble = |error: Error| {
         if error.is_retryable() { Trouble::Again(error) } else { Trouble::Later(error) }
     };
+    let failures = replica.failures();
     let differences = compare(primary, replica).await.map_err(trouble)?;
-    let extra =
-        differences.iter().filter(|difference| matches!(difference, Difference::Extra { .. })).count();
-    // Looked at once more, after everything: it may have been emptied while it was listed.
-    if extra >= EMPTIED_FROM && is_empty(primary).await.map_err(trouble)? {
+    let is_extra = |difference: &Difference| matches!(difference, Difference::Extra { .. });
+    let is_emptied = if differences.iter().filter(|difference| is_extra(difference)).count() < EMPTIED_FROM {
+        replica.keep_extra(false);
+        false
+    } else if replica.is_restoring() && extra == Extra::Deleted {
         return Err(Trouble::Never(emptied(&replica.name)));
+    } else if is_empty(primary).await.map_err(trouble)? {
+        // Looked at once more, after everything: it may have been emptied while it was listed.
+        replica.keep_extra(true);
+        return Err(Trouble::Never(emptied(&replica.name)));
+    } else if extra == Extra::Deleted {
+        replica.keep_extra(false);
+        false
+    } else {
+        // What it has by now does not tell what it has lost.
+        replica.keeps_extra()
+    };
+    let (mut unreadable, mut different) = (HashSet::new(), Vec::new());
+    for difference in &differences {
+        match difference {
+            Difference::Unreadable { name } => _ = unreadable.insert(name.as_str()),
+            _ if is_emptied && is_extra(difference) => {}
+            _ => different.push(difference.name()),
+        }
     }
-    let readable = |difference: &&Difference| !matches!(difference, Difference::Unreadable { .. });
-    replica.add_different(differences.iter().filter(readable).map(Difference::name));
-    Ok(differences)
+    replica.add_different(different.into_iter(), &unreadable, failures);
+    if is_emptied { Err(Trouble::Never(emptied(&replica.name))) } else { Ok(differences) }
 }
 
 async fn is_empty(store: &dyn Store) -> Result<bool> {
@@ -135,8 +164,8 @@ async fn is_empty(store: &dyn Store) -> Result<bool> {
 
 fn emptied(replica: &str) -> Error {
     let message = format!(
-        "the primary has no flags at all, and replica {replica:?} has several: if the primary has lost its data, `restore` brings them \
-         back; if not, delete them in the replica"
+        "the primary was found without any flags, and replica {replica:?} has several that it has not: if the primary has lost its data, \
+         `restore` brings them back; if not, `resync` deletes them as soon as the primary has a flag"
     );
     Error::new(ErrorKind::Conflict, message).with_retryable(false)
 }

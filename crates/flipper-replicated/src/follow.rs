@@ -1,10 +1,11 @@
 //! Following what others write to the primary.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flipper_core::{Change, Store};
-use futures_lite::StreamExt;
+use futures_lite::{FutureExt, StreamExt};
 use tokio::time::sleep;
 
 use crate::queue::State;
@@ -22,7 +23,8 @@ pub(crate) async fn follow(primary: Arc<dyn Store>, replicas: Vec<Arc<Replica>>)
         }
     };
     loop {
-        if let Some(mut changes) = primary.watch() {
+        let round = async {
+            let Some(mut changes) = primary.watch() else { return };
             while let Some(change) = changes.next().await {
                 match change {
                     // Also the first one: what has changed while nobody followed is not known.
@@ -37,6 +39,9 @@ pub(crate) async fn follow(primary: Arc<dyn Store>, replicas: Vec<Arc<Replica>>)
                     _ => {}
                 }
             }
+        };
+        if AssertUnwindSafe(round).catch_unwind().await.is_err() {
+            log::error!(target: "flipper::replicated", "the primary's watch has panicked: it is begun anew");
         }
         sleep(AGAIN).await;
     }

@@ -39,7 +39,7 @@
 //! | several processes write the same primary | each tells the replicas what it has written, and then reads the primary once more: whoever is the last to write to a replica has read the primary after that, so that the replica ends with what the primary has |
 //! | somebody writes the primary without telling | the replicas are not told, unless the primary is [followed](ReplicatedStoreBuilder::follow_primary) |
 //! | the process is killed | what was not told is not told: [`resync`] when it starts again |
-//! | the primary has lost its data | [`resync`] refuses to empty a replica, and [`restore`] brings back what it has |
+//! | the primary has lost its data | no comparison deletes in a replica what the primary has lost, also when it has flags again; [`restore`] brings them back, and [`resync`], once the primary has a flag, deletes them |
 //! | the primary is away | edits fail; checks fail too, unless a replica [answers](ReplicatedStoreBuilder::failover_to) in its place |
 //!
 //! # To wait or not to wait

@@ -1,12 +1,13 @@
 //! What is done with the replicas of a store, apart from writing to them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flipper_core::{Error, ErrorKind, Expect, FlagName, Listed, Page, Result, Store};
 use flipper_follow::ended;
 use futures_lite::StreamExt;
 
-use crate::compare::{compare, repair};
+use crate::compare::{Extra, compare, repair};
 use crate::replica::{Change, Replica};
 use crate::status::{Difference, ReplicaFailure};
 use crate::store::{ReplicatedStore, error};
@@ -112,13 +113,13 @@ impl<P: Store> ReplicatedStore<P> {
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such replica; [`Conflict`](ErrorKind::Conflict) if the primary has no flags at all and the replica
-    /// has several, as one that has lost its data would have: see [`restore`](Self::restore). [`NotReplicated`](ErrorKind::NotReplicated) if the replica could
+    /// has several, as after it has lost its data, or is being restored: see [`restore`](Self::restore). [`NotReplicated`](ErrorKind::NotReplicated) if the replica could
     /// not be told, or refuses some of it: what can be told is, in the background. Those of the stores.
     pub async fn resync(&self, replica: &str) -> Result<Vec<Difference>> {
         let replica = self.named(replica)?;
         self.run();
         let at = |error: Error| error.with_operation("resync");
-        let differences = match repair(&*self.primary, replica).await {
+        let differences = match repair(&*self.primary, replica, Extra::Deleted).await {
             Ok(differences) => differences,
             Err(Trouble::Again(error) | Trouble::Later(error) | Trouble::Never(error)) => {
                 return Err(at(error));
@@ -134,29 +135,37 @@ impl<P: Store> ReplicatedStore<P> {
     }
 
     /// Gives the primary the flags of a replica that it lacks, and returns their names: after it has lost its data. What the primary has stays as
-    /// it is.
+    /// it is; what the replica has yet to be told of, or has refused, is left out.
+    ///
+    /// Meanwhile, and after that if it has failed or its future was dropped, no replica loses a flag because the primary does not have it.
     ///
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such replica; those of the stores, after which a part may be done.
     pub async fn restore(&self, replica: &str) -> Result<Vec<String>> {
         let replica = self.named(replica)?;
-        let at = |error: Error| error.with_operation("restore");
+        let mut restore = Restore::begin(&self.replicas);
+        let restored = self.restore_from(replica).await.map_err(|error| error.with_operation("restore"));
+        restore.is_done = restored.is_ok();
+        restored
+    }
+
+    async fn restore_from(&self, replica: &Replica) -> Result<Vec<String>> {
         let mut restored = Vec::new();
         let mut listing = replica.store.list(Page::ALL);
         while let Some(listed) = listing.next().await {
-            match listed.map_err(at)? {
+            match listed? {
                 Listed::Flag(found) => {
                     let name = FlagName::new(found.value.name())?;
                     // It may have been deleted since, and what it has yet to be told may be that.
                     if replica.lacks(name.as_str()) {
                         continue;
                     }
-                    let Some(copy) = replica.store.get(name).await.map_err(at)? else { continue };
+                    let Some(copy) = replica.store.get(name).await? else { continue };
                     match self.write(&copy.value, Expect::Absent).await {
                         Ok(_) => restored.push(name.as_str().to_owned()),
                         Err(error) if error.kind() == ErrorKind::Conflict => {}
-                        Err(error) => return Err(at(error)),
+                        Err(error) => return Err(error),
                     }
                 }
                 Listed::Bad { name, error, .. } => {
@@ -173,10 +182,21 @@ impl<P: Store> ReplicatedStore<P> {
     ///
     /// Replicas that lack something have to be [resynced](Self::resync) when the store is started anew.
     pub async fn shutdown(&self, limit: Duration) -> Vec<ReplicaFailure> {
-        let late = self.flush(limit).await;
-        let left = self.left();
+        let until = tokio::time::Instant::now() + limit.min(LONGEST);
+        let mut late = self.flush(limit).await;
+        // What was written meanwhile is waited for as well.
+        while late.is_empty() && !self.left().is_empty() && tokio::time::Instant::now() < until {
+            late = self.flush(until - tokio::time::Instant::now()).await;
+        }
         for task in self.end() {
             ended(task).await;
+        }
+        let left = self.left();
+        for (replica, _) in &left {
+            if !late.iter().any(|failure| failure.replica == *replica) {
+                let error = error(ErrorKind::NotReplicated, "written too late to be told".to_owned());
+                late.push(ReplicaFailure { replica: replica.clone(), error });
+            }
         }
         // What was refused is told as it is, and what was late with what it is about.
         let of = |failure: ReplicaFailure| {
@@ -196,6 +216,29 @@ impl<P: Store> ReplicatedStore<P> {
     pub(crate) fn left(&self) -> Vec<(String, String)> {
         let incomplete = self.replicas.iter().filter(|replica| !replica.is_complete());
         incomplete.map(|replica| (replica.name.clone(), left(replica))).collect()
+    }
+}
+
+/// A restore that is under way.
+struct Restore<'r> {
+    replicas: &'r [Arc<Replica>],
+    is_done: bool,
+}
+
+impl<'r> Restore<'r> {
+    fn begin(replicas: &'r [Arc<Replica>]) -> Self {
+        for replica in replicas {
+            replica.begin_restore();
+        }
+        Self { replicas, is_done: false }
+    }
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        for replica in self.replicas {
+            replica.end_restore(self.is_done);
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) state: State,
     /// What was told of it already, if it could not be found out whether that was the last word.
     pub(crate) told: Option<State>,
+    /// How often it could not be told.
+    pub(crate) failures: u32,
     /// Since when it waits.
     since: Instant,
     /// The number of the first change that it stands for.
@@ -47,22 +49,40 @@ pub(crate) struct Queue {
     places: HashMap<Box<str>, BTreeSet<u64>>,
     /// The places of entries that are not the newest of their flag.
     superseded: BTreeSet<u64>,
+    /// Since when each entry waits, with its place.
+    ages: BTreeSet<(Instant, u64)>,
     /// The place after the last one. It begins in the middle, so that there is room before the first one.
     next: u64,
     /// The number of the last change.
     changes: u64,
-    /// Since when everything is to be compared.
-    everything: Option<Instant>,
+    everything: Option<Everything>,
     /// What is being told.
     under_way: Option<UnderWay>,
     /// How many states were left out because there was no more room.
     dropped: u64,
 }
 
+/// That everything is to be compared.
+#[derive(Clone, Copy, Debug)]
+struct Everything {
+    since: Instant,
+    /// The number of the first change that it stands for.
+    first: u64,
+}
+
+impl Everything {
+    fn with(self, other: Option<Self>) -> Self {
+        other.map_or(self, |other| Self {
+            since: self.since.min(other.since),
+            first: self.first.min(other.first),
+        })
+    }
+}
+
 #[derive(Clone, Debug)]
 enum UnderWay {
     Flag { name: Box<str>, first: u64, since: Instant },
-    Everything { since: Instant },
+    Everything(Everything),
 }
 
 impl Queue {
@@ -73,6 +93,7 @@ impl Queue {
             entries: BTreeMap::new(),
             places: HashMap::new(),
             superseded: BTreeSet::new(),
+            ages: BTreeSet::new(),
             next: 1 << 62,
             changes: 0,
             everything: None,
@@ -101,16 +122,15 @@ impl Queue {
 
     /// Whether everything is to be compared.
     pub(crate) fn wants_everything(&self) -> bool {
-        self.everything.is_some() || matches!(self.under_way, Some(UnderWay::Everything { .. }))
+        self.everything.is_some() || matches!(self.under_way, Some(UnderWay::Everything(_)))
     }
 
     /// Since when the oldest of what is not yet told waits.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         let under_way = self.under_way.as_ref().map(|under_way| match under_way {
-            UnderWay::Flag { since, .. } | UnderWay::Everything { since } => *since,
+            UnderWay::Flag { since, .. } | UnderWay::Everything(Everything { since, .. }) => *since,
         });
-        let first = self.entries.values().next().map(|entry| entry.since);
-        [under_way, first, self.everything].into_iter().flatten().min()
+        [under_way, self.oldest_waiting()].into_iter().flatten().min()
     }
 
     /// The names that wait or are under way, in order.
@@ -138,7 +158,7 @@ impl Queue {
                 return number;
             }
         }
-        self.push(Entry { name: name.into(), state, told: None, since: now, first: number });
+        self.push(Entry { name: name.into(), state, told: None, failures: 0, since: now, first: number });
         number
     }
 
@@ -146,15 +166,25 @@ impl Queue {
     pub(crate) fn add_different(&mut self, name: &str, now: Instant) {
         if let Some(entry) = self.only(name) {
             entry.first = 0;
+            // It is no longer there.
+            entry.told = None;
             return;
         }
-        self.push(Entry { name: name.into(), state: State::Unknown, told: None, since: now, first: 0 });
+        self.push(Entry {
+            name: name.into(),
+            state: State::Unknown,
+            told: None,
+            failures: 0,
+            since: now,
+            first: 0,
+        });
     }
 
     /// Has everything compared, as what has changed is not known. What waits may be older than that: it is read when its turn comes.
     pub(crate) fn add_everything(&mut self, now: Instant) {
         self.changes += 1;
-        self.everything = Some(self.oldest_waiting().unwrap_or(now));
+        let asked = Everything { since: now, first: self.changes };
+        self.everything = Some(asked.with(self.everything));
         self.forget_states();
     }
 
@@ -162,19 +192,21 @@ impl Queue {
         if self.coalesces {
             for entry in self.entries.values_mut() {
                 entry.state = State::Unknown;
+                entry.told = None;
             }
         }
     }
 
     fn oldest_waiting(&self) -> Option<Instant> {
-        let first = self.entries.values().next().map(|entry| entry.since);
-        [first, self.everything].into_iter().flatten().min()
+        let entry = self.ages.first().map(|(since, _)| *since);
+        [entry, self.everything.map(|everything| everything.since)].into_iter().flatten().min()
     }
 
     fn clear(&mut self) {
         self.entries.clear();
         self.places.clear();
         self.superseded.clear();
+        self.ages.clear();
     }
 
     fn push(&mut self, entry: Entry) {
@@ -193,12 +225,14 @@ impl Queue {
             self.superseded.insert(place);
         }
         places.insert(place);
+        self.ages.insert((entry.since, place));
         self.entries.insert(place, entry);
     }
 
     fn take(&mut self, place: u64) -> Option<Entry> {
         let entry = self.entries.remove(&place)?;
         self.superseded.remove(&place);
+        self.ages.remove(&(entry.since, place));
         if let Some(places) = self.places.get_mut(&entry.name) {
             places.remove(&place);
             match places.last() {
@@ -224,7 +258,9 @@ impl Queue {
             return;
         }
         self.dropped += self.entries.len() as u64;
-        self.everything = Some(self.oldest_waiting().unwrap_or(now));
+        let first = self.entries.values().map(|entry| entry.first).min().unwrap_or(self.changes);
+        let dropped = Everything { since: self.oldest_waiting().unwrap_or(now), first };
+        self.everything = Some(dropped.with(self.everything));
         self.clear();
     }
 
@@ -233,12 +269,11 @@ impl Queue {
         self.next
     }
 
-    /// Takes what is to be told next, if its place is before another. It is under way then, until [`end`](Self::end) or
-    /// [`put_back`](Self::put_back).
-    pub(crate) fn begin(&mut self, before: u64) -> Option<Job> {
-        // Before everything else that came later: what is queued may be about flags that are compared.
-        if let Some(since) = self.everything.take() {
-            self.under_way = Some(UnderWay::Everything { since });
+    /// Takes what is to be told next, if its place is before another: everything, if it may be compared now. It is under way then, until
+    /// [`end`](Self::end) or [`put_back`](Self::put_back).
+    pub(crate) fn begin(&mut self, before: u64, compares: bool) -> Option<Job> {
+        if compares && let Some(everything) = self.everything.take() {
+            self.under_way = Some(UnderWay::Everything(everything));
             return Some(Job::Everything);
         }
         let place = *self.entries.range(..before).next()?.0;
@@ -253,31 +288,48 @@ impl Queue {
         self.under_way = None;
     }
 
+    /// Keeps in mind what was under way when the task has ended: nobody knows whether it was told.
+    pub(crate) fn abandon(&mut self) {
+        match self.under_way.take() {
+            Some(UnderWay::Flag { name, first, since }) => {
+                let entry = Entry { name, state: State::Unknown, told: None, failures: 0, since, first };
+                self.under_way = Some(UnderWay::Flag { name: entry.name.clone(), first, since });
+                self.put_back(Job::Flag(entry), false);
+            }
+            Some(UnderWay::Everything(everything)) => {
+                self.everything = Some(everything.with(self.everything));
+                self.forget_states();
+            }
+            None => {}
+        }
+    }
+
     /// Has it told later: first of all, or after all others. A newer state that has come meanwhile takes its place.
     pub(crate) fn put_back(&mut self, job: Job, is_last: bool) {
         let under_way = self.under_way.take();
         let mut entry = match (job, under_way) {
-            (Job::Everything, Some(UnderWay::Everything { since })) => {
-                self.everything = Some(self.everything.map_or(since, |other| other.min(since)));
+            (Job::Everything, Some(UnderWay::Everything(everything))) => {
+                self.everything = Some(everything.with(self.everything));
                 self.forget_states();
                 return;
             }
             (Job::Flag(entry), _) => entry,
             (Job::Everything, _) => return,
         };
-        if self.everything.is_some() {
-            if !self.coalesces {
-                // It is compared; and told after that, it would be told again.
-                self.dropped += 1;
-                return;
-            }
+        if self.everything.is_some() && self.coalesces {
             entry.state = State::Unknown;
+            entry.told = None;
         }
         if self.coalesces
             && let Some(place) = self.places.get(&entry.name).and_then(|places| places.first().copied())
             && let Some(newer) = self.take(place)
         {
             entry.state = newer.state;
+            entry.first = entry.first.min(newer.first);
+            if newer.first == 0 {
+                // It was found to differ.
+                entry.told = None;
+            }
         }
         if is_last {
             self.push(entry);
@@ -299,10 +351,11 @@ impl Queue {
 
     /// Whether a change of a flag up to a number is not yet told; of any flag, without a name.
     pub(crate) fn is_pending(&self, name: Option<&str>, number: u64) -> bool {
-        if self.wants_everything() {
+        if self.everything.is_some_and(|everything| everything.first <= number) {
             return true;
         }
         let is_under_way = match &self.under_way {
+            Some(UnderWay::Everything(everything)) => everything.first <= number,
             Some(UnderWay::Flag { name: other, first, .. }) => {
                 *first <= number && name.is_none_or(|name| *name == **other)
             }

@@ -1,15 +1,20 @@
 //! One replica: its queue, and how it is.
 
-use std::collections::HashMap;
+mod outcome;
+mod wait;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use flipper_core::{Clock, Error, ErrorKind, Store, SystemClock, Timestamp};
+use flipper_core::{Error, Store, Timestamp};
 use tokio::sync::{Notify, broadcast};
 
 use crate::queue::{Job, Queue, State};
 use crate::status::{ReplicaEvent, ReplicaStatus};
+
+pub(crate) use wait::Change;
 
 /// A store that has copies.
 pub(crate) struct Replica {
@@ -33,8 +38,12 @@ struct Progress {
     written: u64,
     refused: u64,
     /// What was left out for good, until it is told after all: of single flags, and of the comparison of everything.
-    refusals: HashMap<Box<str>, Error>,
-    refusal_of_all: Option<Error>,
+    refusals: HashMap<Box<str>, Refusal>,
+    refusal_of_all: Option<Refusal>,
+    /// The primary was found emptied: then nothing is deleted here because it is not there, until that is settled.
+    keeps_extra: bool,
+    /// How many restore the primary: then neither.
+    restoring: usize,
     /// The writes of a flag that are under way in the primary.
     coming: HashMap<Box<str>, Coming>,
     is_behind: bool,
@@ -52,15 +61,17 @@ struct Coming {
     count: usize,
     /// How many have ended since there were none.
     ended: u64,
+    /// Something was left to them. If they change nothing, it is still to be told.
+    is_relied_upon: bool,
 }
 
-/// What is waited for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Change<'c> {
-    /// All flags, without one.
-    pub(crate) name: Option<&'c str>,
-    /// Up to this one.
-    pub(crate) number: u64,
+/// What was left out for good.
+#[derive(Debug)]
+struct Refusal {
+    error: Error,
+    /// The number of the failure.
+    number: u64,
+    at: Instant,
 }
 
 impl Replica {
@@ -78,6 +89,8 @@ impl Replica {
             refused: 0,
             refusals: HashMap::new(),
             refusal_of_all: None,
+            keeps_extra: false,
+            restoring: 0,
             coming: HashMap::new(),
             is_behind: false,
             last_success: None,
@@ -115,12 +128,19 @@ impl Replica {
         self.wanted.notify_one();
     }
 
-    /// Has flags told that were found to differ, after everything was compared: what was refused before counts no more. Where every state is told, those
-    /// whose states are to be told anyway are left out.
-    pub(crate) fn add_different<'n>(&self, names: impl Iterator<Item = &'n str>) {
+    /// Has flags told that were found to differ, after everything was compared: what was refused before that, up to a failure, counts no more, unless it
+    /// is about flags that cannot be read. Where every state is told, those whose states are to be told anyway are left out.
+    pub(crate) fn add_different<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str>,
+        unreadable: &HashSet<&str>,
+        failures: u64,
+    ) {
         let mut state = self.lock();
-        state.refusals.clear();
-        state.refusal_of_all = None;
+        state.refusals.retain(|name, refusal| refusal.number > failures || unreadable.contains(&**name));
+        if state.refusal_of_all.as_ref().is_some_and(|refusal| refusal.number <= failures) {
+            state.refusal_of_all = None;
+        }
         for name in names {
             if self.coalesces || !state.has_more_of(name) {
                 state.queue.add_different(name, Instant::now());
@@ -128,6 +148,41 @@ impl Replica {
         }
         drop(state);
         self.wanted.notify_one();
+    }
+
+    /// How often something has failed so far.
+    pub(crate) fn failures(&self) -> u64 {
+        self.lock().failures
+    }
+
+    /// Says whether flags that the primary does not have are kept.
+    pub(crate) fn keep_extra(&self, keeps: bool) {
+        self.lock().keeps_extra = keeps;
+    }
+
+    pub(crate) fn keeps_extra(&self) -> bool {
+        let state = self.lock();
+        state.keeps_extra || state.restoring > 0
+    }
+
+    pub(crate) fn is_restoring(&self) -> bool {
+        self.lock().restoring > 0
+    }
+
+    pub(crate) fn begin_restore(&self) {
+        self.lock().restoring += 1;
+    }
+
+    /// Says that a restore has ended. If it was not done, the primary lacks some of it; if it was, whether all is well again is to be found out.
+    pub(crate) fn end_restore(&self, is_done: bool) {
+        let mut state = self.lock();
+        state.restoring -= 1;
+        if !is_done {
+            state.keeps_extra = true;
+        } else if state.keeps_extra || state.refusal_of_all.is_some() {
+            state.queue.add_everything(Instant::now());
+            self.wanted.notify_one();
+        }
     }
 
     /// Says that a write of a flag begins in the primary; returns what [`end_write`](Self::end_write) wants to know.
@@ -143,12 +198,16 @@ impl Replica {
     /// Where another write was under way at the same time, nobody knows which one was the last: then it has to be read.
     pub(crate) fn end_write(&self, name: &str, began: u64, state: Option<&State>) -> u64 {
         let mut progress = self.lock();
-        let mut is_alone = true;
+        let (mut is_alone, mut is_relied_upon) = (true, false);
         if let Some(coming) = progress.coming.get_mut(name) {
             is_alone = coming.count == 1 && coming.ended == began;
             coming.count -= 1;
             coming.ended += 1;
+            if state.is_some() {
+                coming.is_relied_upon = false;
+            }
             if coming.count == 0 {
+                is_relied_upon = coming.is_relied_upon;
                 progress.coming.remove(name);
             }
         }
@@ -157,6 +216,7 @@ impl Replica {
                 progress.queue.add(name, State::Unknown, Instant::now())
             }
             Some(state) => progress.queue.add(name, state.clone(), Instant::now()),
+            None if is_relied_upon => progress.queue.add(name, State::Unknown, Instant::now()),
             None => return 0,
         };
         drop(progress);
@@ -170,8 +230,8 @@ impl Replica {
     }
 
     /// Takes what is to be told next, of what came before a place in the queue.
-    pub(crate) fn begin(&self, before: u64) -> Option<Job> {
-        self.lock().queue.begin(before)
+    pub(crate) fn begin(&self, before: u64, compares: bool) -> Option<Job> {
+        self.lock().queue.begin(before, compares)
     }
 
     /// The place of what comes next in the queue, if there is anything to be told.
@@ -180,7 +240,12 @@ impl Replica {
         (!state.queue.is_empty()).then(|| state.queue.next())
     }
 
-    /// Whether another state of a flag waits, or will.
+    /// Whether another state of a flag waits.
+    pub(crate) fn is_queued(&self, name: &str) -> bool {
+        self.lock().queue.has_more_of(name)
+    }
+
+    /// Whether another state of a flag waits, or may come, and is relied upon to be told.
     pub(crate) fn has_more_of(&self, name: &str) -> bool {
         self.lock().has_more_of(name)
     }
@@ -188,110 +253,18 @@ impl Replica {
     /// Whether it has yet to be told of a flag.
     pub(crate) fn lacks(&self, name: &str) -> bool {
         let state = self.lock();
-        state.has_more_of(name) || state.queue.is_telling(name)
-    }
-
-    /// Counts a write; and remembers what was wrong with it, if it stands all the same.
-    pub(crate) fn wrote(&self, error: Option<Error>) {
-        let mut state = self.lock();
-        state.written += 1;
-        if let Some(error) = error {
-            state.last_error = Some((SystemClock.now(), error));
-        }
-    }
-
-    /// What was under way was told.
-    pub(crate) fn succeeded(&self, job: &Job) {
-        let mut state = self.lock();
-        state.queue.end();
-        if let Job::Flag(entry) = job {
-            state.refusals.remove(&entry.name);
-            // The comparison that was refused may be possible by now.
-            if state.refusal_of_all.take().is_some() {
-                state.queue.add_everything(Instant::now());
-            }
-        }
-        state.last_success = Some(SystemClock.now());
-        self.settle(state);
-    }
-
-    /// What was under way cannot be told, for good.
-    pub(crate) fn refused(&self, job: &Job, error: &Error) {
-        log::warn!(target: "flipper::replicated", "{}: left out for good: {error}", self.name);
-        let mut state = self.lock();
-        state.queue.end();
-        state.refused += 1;
-        state.failures += 1;
-        let flag = match job {
-            Job::Flag(entry) => {
-                state.refusals.insert(entry.name.clone(), error.clone());
-                Some(String::from(entry.name.clone()))
-            }
-            Job::Everything => {
-                state.refusal_of_all = Some(error.clone());
-                None
-            }
-        };
-        state.last_error = Some((SystemClock.now(), error.clone()));
-        let _ = self.events.send(ReplicaEvent::Refused {
-            replica: self.name.clone(),
-            flag,
-            error: error.clone(),
-        });
-        self.settle(state);
-    }
-
-    /// What was under way will be tried again, before all else or after it.
-    pub(crate) fn failed(&self, job: Job, error: &Error, is_last: bool) {
-        let mut state = self.lock();
-        state.queue.put_back(job, is_last);
-        state.failures += 1;
-        state.last_error = Some((SystemClock.now(), error.clone()));
-        self.settle(state);
-    }
-
-    /// Tells those who wait, and whether the replica falls behind.
-    fn settle(&self, mut state: MutexGuard<'_, Progress>) {
-        let lag = state.lag();
-        let event = if !state.is_behind && lag > self.behind_after {
-            state.is_behind = true;
-            let error = state.recent_error().cloned();
-            Some(ReplicaEvent::Behind { replica: self.name.clone(), lag, error })
-        } else if state.is_behind && state.queue.is_empty() {
-            state.is_behind = false;
-            Some(ReplicaEvent::Recovered { replica: self.name.clone() })
-        } else {
-            None
-        };
-        drop(state);
-        match &event {
-            Some(ReplicaEvent::Behind { error: Some(error), .. }) => {
-                log::warn!(target: "flipper::replicated", "{} is {lag:?} behind: {error}", self.name);
-            }
-            Some(ReplicaEvent::Behind { .. }) => {
-                log::warn!(target: "flipper::replicated", "{} is {lag:?} behind", self.name);
-            }
-            Some(_) => log::info!(target: "flipper::replicated", "{} has everything again", self.name),
-            None => {}
-        }
-        if let Some(event) = event {
-            let _ = self.events.send(event);
-        }
-        self.told.notify_waiters();
-    }
-
-    /// Looks whether the replica has fallen behind, while nothing happens.
-    pub(crate) fn look(&self) {
-        self.settle(self.lock());
+        state.queue.has_more_of(name)
+            || state.coming.contains_key(name)
+            || state.queue.is_telling(name)
+            || state.refusals.contains_key(name)
     }
 
     /// The task has begun, or ended: then nothing is told any more.
     pub(crate) fn set_ended(&self, has_ended: bool) {
         let mut state = self.lock();
         state.has_ended = has_ended;
-        // What was under way was not told.
         if has_ended {
-            state.queue.add_everything(Instant::now());
+            state.queue.abandon();
         }
         drop(state);
         self.told.notify_waiters();
@@ -312,41 +285,6 @@ impl Replica {
     pub(crate) fn left(&self) -> (Vec<Box<str>>, bool) {
         let state = self.lock();
         (state.queue.names(), state.queue.wants_everything())
-    }
-
-    /// Waits until a change was told, or says why it was not. With `fails`, also when anything has failed.
-    pub(crate) async fn wait(&self, change: Change<'_>, fails: bool) -> Result<(), Error> {
-        let _waiting = Waiting::begin(self);
-        let before = self.lock().failures;
-        loop {
-            let told = self.told.notified();
-            tokio::pin!(told);
-            told.as_mut().enable();
-            {
-                let state = self.lock();
-                if state.has_ended {
-                    return Err(
-                        state.not_yet("nothing is told any more: the store is closed, or its runtime")
-                    );
-                }
-                if !state.queue.is_pending(change.name, change.number) {
-                    let refused = match change.name {
-                        Some(name) => state.refusals.get(name).or(state.refusal_of_all.as_ref()),
-                        None => state.refusal_of_all.as_ref().or_else(|| state.refusals.values().next()),
-                    };
-                    return refused.cloned().map_or(Ok(()), Err);
-                }
-                if fails && state.failures != before {
-                    return Err(state.not_yet("it is tried further in the background"));
-                }
-            }
-            told.await;
-        }
-    }
-
-    /// Why a change was not told within a time.
-    pub(crate) fn late(&self, limit: Duration) -> Error {
-        self.lock().not_yet(format!("not within {limit:?}"))
     }
 
     pub(crate) fn status(&self) -> ReplicaStatus {
@@ -371,41 +309,18 @@ impl Progress {
         self.queue.oldest().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    fn has_more_of(&self, name: &str) -> bool {
-        self.queue.has_more_of(name) || self.coming.contains_key(name)
+    fn has_more_of(&mut self, name: &str) -> bool {
+        if self.queue.has_more_of(name) {
+            return true;
+        }
+        let coming = self.coming.get_mut(name);
+        coming.map(|coming| coming.is_relied_upon = true).is_some()
     }
 
     /// What went wrong since all was well.
     fn recent_error(&self) -> Option<&Error> {
         let (time, error) = self.last_error.as_ref()?;
         self.last_success.is_none_or(|success| success <= *time).then_some(error)
-    }
-
-    fn not_yet(&self, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-        let error = Error::new(ErrorKind::NotReplicated, message);
-        match self.recent_error() {
-            Some(cause) => {
-                error.map_message(|message| format!("{message}: {cause}")).with_source(cause.clone())
-            }
-            None => error,
-        }
-    }
-}
-
-/// One who waits.
-struct Waiting<'r>(&'r Replica);
-
-impl<'r> Waiting<'r> {
-    fn begin(replica: &'r Replica) -> Self {
-        replica.lock().waiting += 1;
-        replica.hurried.notify_waiters();
-        Self(replica)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.lock().waiting -= 1;
     }
 }
 

@@ -334,9 +334,6 @@ impl<P: Store> Store for ReplicatedStore<P> {
 
 impl<P: Store> Drop for ReplicatedStore<P> {
     fn drop(&mut self) {
-        if self.tasks().is_closed {
-            return;
-        }
         for (replica, what) in self.left() {
             log::warn!(target: "flipper::replicated", "{replica} is dropped, and {what}: resync it");
         }

@@ -10,12 +10,15 @@ use futures_lite::FutureExt;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::compare::repair;
+use crate::compare::{Extra, repair};
 use crate::queue::{Entry, Job, State};
 use crate::replica::Replica;
 
 /// How often a flag that changes all the time is told before others have their turn.
 const ROUNDS: usize = 4;
+
+/// How often a flag is tried before others have their turn.
+const TRIES: u32 = 3;
 
 /// Why something was not told.
 #[derive(Debug)]
@@ -42,13 +45,18 @@ async fn run(primary: &dyn Store, replica: &Replica, linger: Duration) {
     let mut backoff = Backoff::default();
     // What comes while others are told waits for the next turn, so that what changes all the time is told now and then.
     let mut before = 0;
+    // At the beginning of a turn, so that flags have theirs however often everything is compared.
+    let mut compares = true;
     loop {
-        let Some(mut job) = replica.begin(before) else {
+        let job = replica.begin(before, compares);
+        compares = false;
+        let Some(mut job) = job else {
             while replica.next().is_none() {
                 replica.wanted.notified().await;
             }
             linger_for(replica, linger).await;
             before = replica.next().unwrap_or_default();
+            compares = true;
             continue;
         };
         let told = AssertUnwindSafe(carry_out(primary, replica, &mut job)).catch_unwind();
@@ -76,7 +84,13 @@ async fn run(primary: &dyn Store, replica: &Replica, linger: Duration) {
                 backoff.next_wait()
             }
             Err(Trouble::Again(error)) => {
-                replica.failed(job, &error, false);
+                // It may be about this flag after all.
+                let mut is_last = false;
+                if let Job::Flag(entry) = &mut job {
+                    entry.failures += 1;
+                    is_last = replica.coalesces && entry.failures.is_multiple_of(TRIES);
+                }
+                replica.failed(job, &error, is_last);
                 backoff.next_wait()
             }
         };
@@ -110,7 +124,7 @@ async fn watched<T>(replica: &Replica, work: impl Future<Output = T>) -> T {
 
 async fn carry_out(primary: &dyn Store, replica: &Replica, job: &mut Job) -> Result<(), Trouble> {
     match job {
-        Job::Everything => repair(primary, replica).await.map(drop),
+        Job::Everything => repair(primary, replica, Extra::KeptIfInDoubt).await.map(drop),
         Job::Flag(entry) => tell(primary, replica, entry).await,
     }
 }
@@ -135,7 +149,7 @@ async fn tell(primary: &dyn Store, replica: &Replica, entry: &mut Entry) -> Resu
             }
             entry.told = Some(state.clone());
         }
-        if replica.has_more_of(name) {
+        if replica.is_queued(name) {
             // Its turn comes.
             return Ok(());
         }

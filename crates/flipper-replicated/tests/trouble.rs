@@ -2,122 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[allow(dead_code, unreachable_pub, reason = "each test takes a part")]
+mod unruly;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Freshness, Known, Listed,
-    Page, Result, Store, Timestamp, Version, Versioned,
+    BoxStream, Capabilities, ErrorKind, Expect, Flag, FlagName, Freshness, Known, Listed, Page, Result,
+    Store, Version, Versioned,
 };
 use flipper_memory::MemoryStore;
 use flipper_replicated::ReplicatedStore;
 use flipper_testkit::Operation;
-use futures_lite::{StreamExt, future, stream};
+use futures_lite::future;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-/// What is done before an operation on a flag. A listing asks with [`LISTING`].
-type Before = dyn Fn(Operation, &str) -> Result<Duration> + Send + Sync;
-
-const LISTING: &str = "(listing)";
-
-/// A store that takes its time, or fails, as a test says; and writes down what it is told.
-struct Unruly {
-    inner: Arc<MemoryStore>,
-    before: Box<Before>,
-    told: Arc<Mutex<Vec<String>>>,
-}
-
-impl Unruly {
-    fn new(
-        inner: &Arc<MemoryStore>,
-        before: impl Fn(Operation, &str) -> Result<Duration> + Send + Sync + 'static,
-    ) -> Self {
-        Self { inner: Arc::clone(inner), before: Box::new(before), told: Arc::default() }
-    }
-
-    async fn before(&self, operation: Operation, name: &str) -> Result<()> {
-        let wait = (self.before)(operation, name)?;
-        sleep(wait).await;
-        Ok(())
-    }
-}
-
-impl std::fmt::Debug for Unruly {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Unruly")
-    }
-}
-
-#[async_trait]
-impl Store for Unruly {
-    async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
-        self.before(Operation::Get, name.as_str()).await?;
-        self.inner.get(name).await
-    }
-
-    async fn look_up(&self, name: FlagName<'_>) -> Result<Known> {
-        self.before(Operation::Get, name.as_str()).await?;
-        self.inner.look_up(name).await
-    }
-
-    async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
-        self.before(Operation::Put, flag.name()).await?;
-        let version = self.inner.put(flag, expect).await?;
-        self.told.lock().unwrap().push(format!("{}{}", flag.name(), flag.created_date().unwrap()));
-        Ok(version)
-    }
-
-    async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
-        self.before(Operation::Delete, name.as_str()).await?;
-        self.inner.delete(name, expect).await
-    }
-
-    fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
-        match (self.before)(Operation::Get, LISTING) {
-            Ok(_) => self.inner.list(page),
-            Err(error) => Box::pin(stream::iter([Err(error)])),
-        }
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn watch(&self) -> Option<BoxStream<'static, Change>> {
-        self.inner.watch()
-    }
-}
-
-const NOW: Result<Duration> = Ok(Duration::ZERO);
-const LIMIT: Duration = Duration::from_secs(20);
-const TOO_LONG: Duration = Duration::from_millis(100);
-
-fn fails(kind: ErrorKind) -> Result<Duration> {
-    Err(Error::new(kind, "told to fail"))
-}
-
-fn name(name: &str) -> FlagName<'_> {
-    FlagName::new(name).unwrap()
-}
-
-async fn put(store: &impl Store, flag: &str, number: i64) -> Result<Version> {
-    store.put(&Flag::new(name(flag), Timestamp::from_secs(number)), Expect::Any).await
-}
-
-async fn has(store: &impl Store, flag: &str) -> Option<i64> {
-    store.get(name(flag)).await.unwrap().map(|found| found.value.created_date().unwrap())
-}
-
-fn memory(flags: &[&str]) -> Arc<MemoryStore> {
-    let store = Arc::new(MemoryStore::new());
-    for flag in flags {
-        future::block_on(put(&store, flag, 1)).unwrap();
-    }
-    store
-}
+use unruly::{LIMIT, LISTING, NOW, TOO_LONG, Unruly, count, fails, has, memory, name, put};
 
 #[tokio::test]
 async fn what_is_being_told_at_the_moment_is_not_yet_told() {
@@ -275,7 +179,7 @@ async fn a_primary_that_is_emptied_while_it_is_compared_is_not_believed() {
     });
     let store = ReplicatedStore::builder(primary).replica("r", Arc::clone(&copy)).start().unwrap();
     assert_eq!(store.resync("r").await.unwrap_err().kind(), ErrorKind::Conflict);
-    assert_eq!(copy.list(Page::ALL).count().await, 100);
+    assert_eq!(count(&copy).await, 100);
 }
 
 #[tokio::test]

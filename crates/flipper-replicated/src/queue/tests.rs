@@ -12,7 +12,7 @@ fn is(name: &str, number: i64) -> State {
 /// What is told until the queue is empty: names with numbers.
 fn told(queue: &mut Queue) -> Vec<String> {
     let mut told = Vec::new();
-    while let Some(job) = queue.begin(u64::MAX) {
+    while let Some(job) = queue.begin(u64::MAX, true) {
         told.push(match job {
             Job::Everything => "*".to_owned(),
             Job::Flag(Entry { name, state: State::Is(found), .. }) => {
@@ -82,17 +82,17 @@ fn an_overloaded_queue_stays_small_and_quick() {
 fn what_has_failed_comes_first_or_last_and_in_its_newest_state() {
     let mut queue = Queue::new(true, 10);
     add(&mut queue, &[("A", 1), ("B", 2)]);
-    let job = queue.begin(u64::MAX).unwrap();
+    let job = queue.begin(u64::MAX, true).unwrap();
     add(&mut queue, &[("B", 3), ("A", 4)]);
     queue.put_back(job, false);
-    let job = queue.begin(u64::MAX).unwrap();
+    let job = queue.begin(u64::MAX, true).unwrap();
     queue.put_back(job, true);
     assert_eq!(told(&mut queue), ["B3", "A4"]);
 
     let mut queue = Queue::new(false, 10);
     add(&mut queue, &[("A", 1), ("A", 2)]);
     for _ in 0..3 {
-        let job = queue.begin(u64::MAX).unwrap();
+        let job = queue.begin(u64::MAX, true).unwrap();
         queue.put_back(job, false);
     }
     add(&mut queue, &[("A", 3)]);
@@ -103,7 +103,7 @@ fn what_has_failed_comes_first_or_last_and_in_its_newest_state() {
 fn what_is_compared_is_not_told_in_an_older_state_after_that() {
     let mut queue = Queue::new(true, 10);
     add(&mut queue, &[("A", 1)]);
-    let job = queue.begin(u64::MAX).unwrap();
+    let job = queue.begin(u64::MAX, true).unwrap();
     add(&mut queue, &[("B", 2)]);
     queue.add_everything(Instant::now());
     add(&mut queue, &[("B", 3)]);
@@ -117,7 +117,7 @@ fn changes_are_pending_until_they_are_told() {
     let mut queue = Queue::new(true, 10);
     let first = queue.add("A", is("A", 1), Instant::now());
     assert!(queue.is_pending(Some("A"), first) && !queue.is_pending(Some("B"), first));
-    let job = queue.begin(u64::MAX).unwrap();
+    let job = queue.begin(u64::MAX, true).unwrap();
     let other = queue.add("B", is("B", 1), Instant::now());
     assert!(queue.is_pending(Some("A"), first) && queue.is_pending(Some("A"), other), "it is under way");
     let second = queue.add("A", is("A", 2), Instant::now());
@@ -128,7 +128,7 @@ fn changes_are_pending_until_they_are_told() {
     queue.add_everything(Instant::now());
     let everything = queue.changes();
     assert!(queue.is_pending(Some("Z"), everything));
-    let job = queue.begin(u64::MAX).unwrap();
+    let job = queue.begin(u64::MAX, true).unwrap();
     queue.add("C", is("C", 1), Instant::now());
     assert!(matches!(job, Job::Everything) && queue.is_pending(Some("Z"), queue.changes()));
     // What was found to differ is waited for as well by those who have waited before.
