@@ -2,6 +2,8 @@
 
 use flipper_core::{Error, ErrorKind, FeatureFlagClient, Result};
 
+use crate::wrapper::Wrapper;
+
 /// What is known of a scheme.
 struct Scheme {
     name: &'static str,
@@ -34,6 +36,9 @@ const SCHEMES: &[Scheme] = &[
 /// * `postgres://user:password@host:port/database` is PostgreSQL, where the table `feature_flags` has to be.
 /// * `thrift://host:9090` is a server of the `FeatureFlagStore` service, and `thrift://host:9090?transport=framed` one with frames.
 ///
+/// A parameter puts something around the store: `?mirror` a `MirrorStore`, with all flags in memory (feature `mirror`); `?cache=5000` a
+/// `CachedStore` of so many flags, and `?cache=5000&ttl=30` one that keeps them for so many seconds (feature `cached`). The others are the store's.
+///
 /// # Errors
 ///
 /// [`InvalidInput`](ErrorKind::InvalidInput) for an address that has no scheme or an unknown one, or parameters that the
@@ -54,7 +59,7 @@ const SCHEMES: &[Scheme] = &[
 /// # Ok(()) }) }
 /// ```
 pub async fn open(address: &str) -> Result<FeatureFlagClient> {
-    let Some((name, rest)) = address.split_once(':') else {
+    let Some((name, _)) = address.split_once(':') else {
         return Err(invalid(format!("an address begins with the scheme of a store: there is {}", known())));
     };
     let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == name) else {
@@ -65,30 +70,32 @@ pub async fn open(address: &str) -> Result<FeatureFlagClient> {
         let message = format!("`{name}:` needs the feature `{}` of the crate flipper", scheme.feature);
         return Err(Error::new(ErrorKind::Unsupported, message).with_operation("open"));
     }
+    let (wrapper, address) = Wrapper::take(address)?;
+    let rest = &address[name.len() + 1..];
     match name {
         #[cfg(feature = "memory")]
-        "memory" if rest.is_empty() => Ok(FeatureFlagClient::new(flipper_memory::MemoryStore::new())),
+        "memory" if rest.is_empty() => wrapper.around(flipper_memory::MemoryStore::new()).await,
         #[cfg(feature = "memory")]
         "memory" => Err(invalid("`memory:` has nothing behind the colon".to_owned())),
         #[cfg(feature = "file")]
-        "file" => Ok(FeatureFlagClient::new(flipper_file::FileStore::open(path_of(rest)?)?)),
+        "file" => wrapper.around(flipper_file::FileStore::open(path_of(rest)?)?).await,
         #[cfg(feature = "redis")]
         "redis" | "rediss" | "unix" => {
-            Ok(FeatureFlagClient::new(flipper_redis::RedisStore::connect(address).await?))
+            wrapper.around(flipper_redis::RedisStore::connect(&address).await?).await
         }
         #[cfg(feature = "consul")]
         "consul" | "consul+https" => {
             let transport = if name == "consul" { "http" } else { "https" };
-            Ok(FeatureFlagClient::new(consul(transport, rest)?.connect().await?))
+            wrapper.around(consul(transport, rest)?.connect().await?).await
         }
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => {
-            Ok(FeatureFlagClient::new(flipper_postgres::PostgresStore::connect(address).await?))
+            wrapper.around(flipper_postgres::PostgresStore::connect(&address).await?).await
         }
         #[cfg(feature = "thrift")]
-        "thrift" => Ok(FeatureFlagClient::new(flipper_thrift::ThriftStore::connect(address).await?)),
+        "thrift" => wrapper.around(flipper_thrift::ThriftStore::connect(&address).await?).await,
         _ => {
-            let _ = rest;
+            let _ = (rest, wrapper);
             Err(Error::new(ErrorKind::Internal, "a scheme without a store").with_operation("open"))
         }
     }
@@ -197,7 +204,9 @@ mod tests {
             "file:///x#hunter2",
         ] {
             let error = error(address);
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let is_off = address.starts_with("file:") && !cfg!(feature = "file")
+                || address.starts_with("memory:") && !cfg!(feature = "memory");
+            assert_eq!(error.kind(), if is_off { ErrorKind::Unsupported } else { ErrorKind::InvalidInput });
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
     }

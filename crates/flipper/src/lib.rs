@@ -29,10 +29,11 @@
 //! | `thrift` | `ThriftStore`: anybody's `FeatureFlagStore` service, shared with flipper-client; `ThriftServer`: such a service before any store | `thrift://host:9090` |
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
-//! were checked last; `replicated` adds `ReplicatedStore`, which keeps copies in other stores.
+//! were checked last: `redis://host?mirror`, `redis://host?cache=5000&ttl=30`; `replicated` adds `ReplicatedStore`, which keeps copies in other stores.
 //! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`, `postgres://host?sslmode=require`.
 
 mod address;
+mod wrapper;
 
 pub use address::open;
 #[cfg(feature = "cached")]

@@ -59,4 +59,9 @@ async fn an_address_opens_the_table_of_flipper_client() {
     client.create("X").await.unwrap().enable().await.unwrap();
     let again = flipper::open(&server.url().replacen("postgres:", "postgresql:", 1)).await.unwrap();
     assert!(again.is_enabled("X", &flipper::ctx! {}).await);
+
+    for wrapper in ["?mirror", "?cache=10&ttl=60"] {
+        let wrapped = flipper::open(&format!("{}{wrapper}", server.url())).await.unwrap();
+        assert!(wrapped.is_enabled("X", &flipper::ctx! {}).await, "{wrapper}");
+    }
 }
