@@ -129,7 +129,9 @@ pub(crate) async fn repair(
     let failures = replica.failures();
     let differences = compare(primary, replica).await.map_err(trouble)?;
     let is_extra = |difference: &Difference| matches!(difference, Difference::Extra { .. });
-    let is_emptied = if differences.iter().filter(|difference| is_extra(difference)).count() < EMPTIED_FROM {
+    // What the replica will be told anyway says nothing of what the primary has lost.
+    let lost = |difference: &&Difference| is_extra(difference) && !replica.lacks(difference.name());
+    let is_emptied = if differences.iter().filter(lost).count() < EMPTIED_FROM {
         replica.keep_extra(false);
         false
     } else if replica.is_restoring() && extra == Extra::Deleted {

@@ -85,6 +85,23 @@ async fn a_backup_outlives_a_restore_that_fails() {
 }
 
 #[tokio::test]
+async fn flags_that_are_deleted_after_a_restore_are_no_lost_ones() {
+    let (primary, copy) = (memory(&[]), memory(&["A", "B", "C"]));
+    let store = ReplicatedStore::builder(primary).replica("r", Arc::clone(&copy)).start().unwrap();
+    assert_eq!(store.resync("r").await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(store.restore("r").await.unwrap().len(), 3);
+    // Before the replica is compared again.
+    for flag in ["A", "B", "C"] {
+        store.delete(name(flag), Expect::Any).await.unwrap();
+    }
+    assert!(store.flush(LIMIT).await.is_empty());
+    for flag in ["A", "B", "C"] {
+        assert_eq!(has(&copy, flag).await, None, "{flag}");
+    }
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_replica_has_refused_to_delete_is_not_restored() {
     let (primary, copy) = (memory(&["X"]), memory(&["X"]));
     let replica = Unruly::new(&copy, |operation, _| match operation {
