@@ -44,7 +44,7 @@ pub struct ReplicatedStoreBuilder<P> {
 }
 
 /// What is longer than a year is a year: a timer has to be able to hold it.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
+pub(crate) const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 /// How many events wait for who listens.
 const EVENTS: usize = 256;

@@ -7,14 +7,12 @@ use flipper_core::{Error, ErrorKind, Expect, FlagName, Listed, Page, Result, Sto
 use flipper_follow::ended;
 use futures_lite::StreamExt;
 
+use crate::builder::LONGEST;
 use crate::compare::{Extra, compare, repair};
 use crate::replica::{Change, Replica};
 use crate::status::{Difference, ReplicaFailure};
 use crate::store::{ReplicatedStore, error};
 use crate::tell::Trouble;
-
-/// What is longer than a year is a year: a timer has to be able to hold it.
-const LONGEST: Duration = Duration::from_hours(365 * 24);
 
 impl<P: Store> ReplicatedStore<P> {
     /// Waits until all replicas have what was written to a flag so far, for so long at the most; returns those that have not, and why.
