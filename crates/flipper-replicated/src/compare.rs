@@ -130,22 +130,21 @@ pub(crate) async fn repair(
     let differences = compare(primary, replica).await.map_err(trouble)?;
     let is_extra = |difference: &Difference| matches!(difference, Difference::Extra { .. });
     // What the replica will be told anyway says nothing of what the primary has lost.
-    let lost = |difference: &&Difference| is_extra(difference) && !replica.lacks(difference.name());
-    let is_emptied = if differences.iter().filter(lost).count() < EMPTIED_FROM {
-        replica.keep_extra(false);
-        false
-    } else if replica.is_restoring() && extra == Extra::Deleted {
+    let is_lost = |difference: &Difference| is_extra(difference) && !replica.lacks(difference.name());
+    let lost = differences.iter().filter(|difference| is_lost(difference)).count();
+    let is_restored = replica.is_restoring() && differences.iter().any(is_extra);
+    let is_emptied = if is_restored && extra == Extra::Deleted {
         return Err(Trouble::Never(emptied(&replica.name)));
-    } else if is_empty(primary).await.map_err(trouble)? {
+    } else if is_restored || lost > 0 && extra == Extra::KeptIfInDoubt && replica.keeps_extra() {
+        // However few are left: what the primary has by now does not tell what it has lost.
+        true
+    } else if lost >= EMPTIED_FROM && is_empty(primary).await.map_err(trouble)? {
         // Looked at once more, after everything: it may have been emptied while it was listed.
         replica.keep_extra(true);
         return Err(Trouble::Never(emptied(&replica.name)));
-    } else if extra == Extra::Deleted {
+    } else {
         replica.keep_extra(false);
         false
-    } else {
-        // What it has by now does not tell what it has lost.
-        replica.keeps_extra()
     };
     let (mut unreadable, mut different) = (HashSet::new(), Vec::new());
     for difference in &differences {

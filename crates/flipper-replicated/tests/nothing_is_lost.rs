@@ -84,6 +84,45 @@ async fn a_backup_outlives_a_restore_that_fails() {
     assert_eq!((count(&primary).await, count(&copy).await), (100, 100));
 }
 
+/// As when most of them are restored: what is left is no less lost than all of it.
+#[tokio::test]
+async fn the_last_flag_of_a_restore_is_kept_also() {
+    for (writes, is_slow) in [(2, false), (2, true), (0, true)] {
+        let names = if writes == 0 { &["A"][..] } else { &["A", "B", "C"] };
+        let (primary, copy) = (memory(&[]), memory(names));
+        let puts = AtomicUsize::new(0);
+        let last = Unruly::new(&primary, move |operation, _| match operation {
+            Operation::Put if puts.fetch_add(1, Ordering::SeqCst) == writes => {
+                if is_slow {
+                    Ok(MOMENT * 5)
+                } else {
+                    fails(ErrorKind::Unavailable)
+                }
+            }
+            _ => NOW,
+        });
+        let store = Arc::new(quick(last, Arc::clone(&copy)).queue_capacity(1).start().unwrap());
+        let restoring = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.restore("r").await }
+        });
+        sleep(MOMENT * 2).await;
+        // Too much for the queue: everything is compared.
+        for flag in ["X", "Y", "Z"] {
+            put(&*store, flag, 1).await.unwrap();
+        }
+        let late = store.flush(MOMENT).await;
+        assert_eq!(count(&copy).await, names.len() + 3, "{writes} {is_slow}: {late:?}");
+        assert_eq!(restoring.await.unwrap().is_ok(), is_slow);
+        if !is_slow {
+            store.restore("r").await.unwrap();
+        }
+        assert!(store.flush(LIMIT).await.is_empty());
+        let counts = (count(&primary).await, count(&copy).await);
+        assert_eq!(counts, (names.len() + 3, names.len() + 3), "{writes} {is_slow}");
+    }
+}
+
 #[tokio::test]
 async fn flags_that_are_deleted_after_a_restore_are_no_lost_ones() {
     let (primary, copy) = (memory(&[]), memory(&["A", "B", "C"]));
