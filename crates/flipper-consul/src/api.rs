@@ -116,11 +116,26 @@ impl Api {
         let path: Vec<&str> = ["kv"].into_iter().chain(prefix.split('/')).collect();
         let request = self.request(Method::GET, self.url(&path, &query), limit);
         let (status, headers, body) = self.send(request, Asked::Read).await?;
-        let index = headers.get("x-consul-index").and_then(|value| value.to_str().ok()?.parse().ok());
-        match (status, index) {
+        match (status, index_in(&headers)) {
             (StatusCode::OK, Some(index)) => Ok(Tree { index, body }),
             (StatusCode::NOT_FOUND, Some(index)) => Ok(Tree { index, body: b"[]".to_vec() }),
             (StatusCode::OK, None) => Err(no_consul(Asked::Read)),
+            _ => Err(self.refused(status, &body, Asked::Read)),
+        }
+    }
+
+    /// The index of the keys below a prefix, or of more than that, if the token may list them: at the least what [`tree`](Self::tree) last told,
+    /// unless the servers have lost their data.
+    pub(crate) async fn index(&self, prefix: &str) -> Result<Option<u64>> {
+        // With its neighbours, and grouped by what comes before the separator, so that the answer is short.
+        let path: Vec<&str> = ["kv"].into_iter().chain(prefix.trim_end_matches('/').split('/')).collect();
+        let mut query = vec![("keys", "true"), ("separator", "/")];
+        query.extend(self.consistency.parameter());
+        let request = self.request(Method::GET, self.url(&path, &query), self.timeout);
+        let (status, headers, body) = self.send(request, Asked::Read).await?;
+        match status {
+            StatusCode::OK | StatusCode::NOT_FOUND => Ok(index_in(&headers)),
+            StatusCode::FORBIDDEN => Ok(None),
             _ => Err(self.refused(status, &body, Asked::Read)),
         }
     }
@@ -203,6 +218,10 @@ impl Api {
 
 /// What is larger is no listing of flags.
 const LARGEST_ANSWER: usize = 256 << 20;
+
+fn index_in(headers: &HeaderMap) -> Option<u64> {
+    headers.get("x-consul-index")?.to_str().ok()?.parse().ok()
+}
 
 fn late(asked: Asked) -> Error {
     unanswered(asked, "the agent's answer has stopped in the middle")

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::api::Tree;
+use crate::builder::Consistency;
 use crate::error::{Asked, error, no_consul};
 use crate::kv::Shared;
 use crate::record::{Stamp, entries};
@@ -40,8 +41,8 @@ pub(crate) struct Follow {
 /// What has ended a question.
 enum Answered {
     Tree(Tree),
-    /// Somebody else leads the servers: what was asked may hang on the one before.
-    LeaderChanged,
+    /// Somebody else leads the servers, or they have lost their data: what was asked may hang on what was before.
+    Outdated,
 }
 
 impl Follow {
@@ -86,7 +87,7 @@ impl Follow {
         let took = Instant::now();
         let told = match asked {
             Ok(Answered::Tree(tree)) => self.take(&tree),
-            Ok(Answered::LeaderChanged) => {
+            Ok(Answered::Outdated) => {
                 self.index = 0;
                 Ok(0)
             }
@@ -132,14 +133,30 @@ impl Follow {
     /// that hangs.
     async fn heartbeat(&self, interval: Duration) -> Result<Answered> {
         let mut known = None;
+        let mut was_checked = false;
         loop {
             sleep(interval).await;
+            let leader = self.check_leader().await?;
+            if !std::mem::replace(&mut was_checked, true) && self.is_behind().await? {
+                return Ok(Answered::Outdated);
+            }
             // Whoever does not say who leads is there, all the same.
-            let Some(leader) = self.check_leader().await? else { continue };
+            let Some(leader) = leader else { continue };
             if known.get_or_insert_with(|| leader.clone()) != &leader {
-                return Ok(Answered::LeaderChanged);
+                return Ok(Answered::Outdated);
             }
         }
+    }
+
+    /// Whether the servers are behind what they have told: they may have been started anew without their data after they had told it, and before
+    /// they were asked again. The question would wait until they are as far again.
+    async fn is_behind(&self) -> Result<bool> {
+        let api = &self.shared.api;
+        // Any server may be behind another one.
+        if self.index == 0 || api.consistency == Consistency::Stale {
+            return Ok(false);
+        }
+        Ok(api.index(&self.shared.prefix).await?.is_some_and(|index| index < self.index))
     }
 
     async fn check_leader(&self) -> Result<Option<String>> {

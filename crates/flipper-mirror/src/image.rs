@@ -33,8 +33,18 @@ pub(crate) enum Next {
     Load,
 }
 
-/// What a read is about: the version that somebody else's write was told with, if that is why.
-pub(crate) type Told = Option<Option<Version>>;
+/// Why a flag is read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Told {
+    /// Something has happened to it, which may be that it was deleted.
+    Touched,
+    /// What was read may be old, or it is not known what has become of a write.
+    Again,
+    /// After a write of ours the flag was there or not.
+    Ours { is_there: bool },
+    /// A write of somebody else's was told, with its version; `None` for a deletion.
+    Theirs(Option<Version>),
+}
 
 /// How a write of ours has ended.
 #[derive(Debug)]
@@ -242,7 +252,7 @@ impl Image {
             // Of a bad record without a version, too, only a read can tell whether it is newer than what is known.
             Change::Touched { name } | Change::Bad { name, version: None, .. } => {
                 self.touch(&name);
-                Next::Read(name, None)
+                Next::Read(name, Told::Touched)
             }
             Change::Bad { name, version, error } => {
                 self.hear_of(name, version.clone(), now, |image, name| {
@@ -281,9 +291,9 @@ impl Image {
             let at = untold.versions.iter().position(|expected| *expected == version);
             let told = if let Some(at) = at {
                 untold.versions.drain(..=at);
-                None
+                Told::Ours { is_there: version.is_some() }
             } else {
-                Some(version)
+                Told::Theirs(version)
             };
             // Somebody's, or one of our own; the last one perhaps, or the same as it.
             self.touch(&name);
@@ -313,7 +323,7 @@ impl Image {
             Wrote::Nothing => return Next::Nothing,
             Wrote::Unknown => {
                 self.touch(name);
-                return Next::Read(name.into(), None);
+                return Next::Read(name.into(), Told::Again);
             }
         };
         let version = found.as_ref().map(|found| found.version.clone());
@@ -333,13 +343,15 @@ impl Image {
             }
             _ => {}
         }
+        let is_there = found.is_some();
         if is_alone && told.is_empty() {
             self.take(name, found);
             return Next::Nothing;
         }
         // Somebody else has written at the same time, and who was the last can only be read.
         self.touch(name);
-        Next::Read(name.into(), None)
+        let told = if is_alone { Told::Ours { is_there } } else { Told::Touched };
+        Next::Read(name.into(), told)
     }
 
     /// Says that the store cannot be followed or loaded at present.

@@ -98,7 +98,7 @@ impl<S: Store> Shared<S> {
         loop {
             match self.ask(flag_name, &told).await {
                 Ended::Done => return,
-                Ended::Newer | Ended::Again => told = None,
+                Ended::Newer | Ended::Again => told = Told::Again,
                 // A load finds out.
                 Ended::Failed => return self.load_wanted.notify_one(),
             }
@@ -107,13 +107,13 @@ impl<S: Store> Shared<S> {
 
     /// Reads a flag that was written just now: once, unless what is read may be older than that. Returns
     /// whether there may be a newer state, which is left to others.
-    async fn read_written(&self, name: &str, told: Told, written: Option<Found>) -> bool {
+    async fn read_written(&self, name: &str, mut told: Told, written: Option<Found>) -> bool {
         let Ok(flag_name) = FlagName::new(name) else { return false };
         for _ in 0..3 {
             match self.ask(flag_name, &told).await {
                 Ended::Done => return false,
                 Ended::Newer => return true,
-                Ended::Again => {}
+                Ended::Again => told = Told::Again,
                 Ended::Failed => {
                     // The best that is known.
                     if let Some(found) = written {
@@ -161,7 +161,7 @@ impl<S: Store> Shared<S> {
             match Handle::try_current() {
                 Ok(runtime) => {
                     let shared = Arc::clone(self);
-                    runtime.spawn(async move { shared.read(&name, None).await });
+                    runtime.spawn(async move { shared.read(&name, Told::Again).await });
                 }
                 Err(_) => self.load_wanted.notify_one(),
             }

@@ -42,8 +42,6 @@ async fn an_agent_that_is_killed_and_comes_back() {
     client.disable("X").await.unwrap();
     assert!(!local.is_enabled("X", &Context::EMPTY));
     client.enable("X").await.unwrap();
-    // A write whose notice has not yet come counts for newer than what the agent tells, also if that has lost it.
-    tokio::time::sleep(Duration::from_millis(500)).await;
     // Without its data: nothing of that is believed, until there is a flag.
     server.restart_empty();
     until("emptied", SOON, || is_stale(&local, StaleCause::Emptied)).await;
@@ -51,6 +49,25 @@ async fn an_agent_that_is_killed_and_comes_back() {
     client.create("Z").await.unwrap();
     live(&local).await;
     assert!(!local.is_enabled("X", &Context::EMPTY));
+}
+
+/// As an application that was stopped for a while: it has not seen the agent go, and what it asks is about what the agent no longer has.
+#[tokio::test]
+async fn an_agent_that_has_lost_its_data_while_nobody_looked() {
+    let mut server = ConsulServer::start(&[]);
+    let (_proxy, client, local) = followed(&server).await;
+    for _ in 0..10 {
+        client.disable("X").await.unwrap();
+        client.enable("X").await.unwrap();
+    }
+    // This thread is blocked, and with it all that is going on in the store, and in the proxy.
+    server.kill();
+    server.restart_empty();
+    until("emptied", SOON, || is_stale(&local, StaleCause::Emptied)).await;
+    assert!(all_on(&local));
+    Cli::new(&server).set("features/Z", record(true)).await;
+    live(&local).await;
+    assert!(local.is_enabled("Z", &Context::EMPTY) && !local.is_enabled("X", &Context::EMPTY));
 }
 
 #[tokio::test]

@@ -30,8 +30,15 @@ pub(crate) enum Ended {
     Newer,
     /// It may be older than what was taken over meanwhile.
     Again,
-    /// The store could not be asked.
+    /// The store could not be asked, or does not know of the flag, though it was not told to be deleted: one that has lost its data, perhaps.
     Failed,
+}
+
+impl Told {
+    /// Whether the flag may have been deleted.
+    fn may_be_gone(&self) -> bool {
+        matches!(self, Self::Touched | Self::Ours { is_there: false } | Self::Theirs(None))
+    }
 }
 
 impl Image {
@@ -60,6 +67,7 @@ impl Image {
             return Ended::Again;
         }
         match answer {
+            Ok(None) if !told.may_be_gone() && self.snapshot.get(name).is_some() => return Ended::Failed,
             Ok(found) => {
                 // A write of ours since it began is still to be told.
                 if since == ticket {
@@ -79,10 +87,11 @@ impl Image {
     fn expect(&mut self, name: &str, told: &Told, found: &Found) {
         let Some(untold) = self.untold.get_mut(name) else { return };
         let version = found.as_ref().map(|found| found.version.clone());
-        if told.as_ref() == Some(&version) {
-            untold.versions.clear();
-        } else if told.is_some() || untold.versions.back() != Some(&version) {
-            untold.versions = [version].into();
+        match told {
+            Told::Theirs(theirs) if *theirs == version => untold.versions.clear(),
+            Told::Theirs(_) => untold.versions = [version].into(),
+            _ if untold.versions.back() != Some(&version) => untold.versions = [version].into(),
+            _ => {}
         }
     }
 

@@ -67,10 +67,11 @@ fn what_was_told_after_our_own_write_stays() {
     assert_eq!(write(&mut image, 2, &[3, 2]), Next::Nothing);
     assert_eq!(number(&image), Some(2));
     // It may be that what was told first was the same by somebody else, and that ours is still to come.
-    assert_eq!(write(&mut image, 2, &[2, 3]), Next::Read("X".into(), None));
+    let ours = || Next::Read("X".into(), Told::Ours { is_there: true });
+    assert_eq!(write(&mut image, 2, &[2, 3]), ours());
     assert_eq!((number(&image), told(&mut image, 4)), (Some(3), Next::Nothing));
     // Told something else meanwhile, which may be older or newer.
-    assert_eq!(write(&mut image, 6, &[5]), Next::Read("X".into(), None));
+    assert_eq!(write(&mut image, 6, &[5]), ours());
 }
 
 #[test]
@@ -78,8 +79,14 @@ fn of_two_writes_at_once_the_store_says_which_was_the_last() {
     let mut image = image();
     image.begin_write("X");
     image.begin_write("X");
-    assert_eq!(image.end_write("X", Wrote::State(Some(found(2))), now()), Next::Read("X".into(), None));
-    assert_eq!(image.end_write("X", Wrote::State(Some(found(1))), now()), Next::Read("X".into(), None));
+    assert_eq!(
+        image.end_write("X", Wrote::State(Some(found(2))), now()),
+        Next::Read("X".into(), Told::Touched)
+    );
+    assert_eq!(
+        image.end_write("X", Wrote::State(Some(found(1))), now()),
+        Next::Read("X".into(), Told::Touched)
+    );
     assert_eq!(write(&mut image, 3, &[]), Next::Nothing);
     assert_eq!(number(&image), Some(3));
 }
@@ -89,14 +96,14 @@ fn a_read_during_which_something_happens_is_repeated() {
     let mut image = image();
     let ticket = image.begin_read("X");
     told(&mut image, 2);
-    assert_eq!(image.end_read("X", ticket, &None, Ok(Some(found(1))), now()), Ended::Again);
+    assert_eq!(image.end_read("X", ticket, &Told::Touched, Ok(Some(found(1))), now()), Ended::Again);
     assert_eq!(number(&image), Some(2), "it may be older than what was told");
     let ticket = image.begin_read("X");
     assert_eq!(image.hear(Change::Touched { name: "X".into() }, now()), Next::Nothing, "it is being read");
-    assert_eq!(image.end_read("X", ticket, &None, Ok(Some(found(3))), now()), Ended::Newer);
+    assert_eq!(image.end_read("X", ticket, &Told::Touched, Ok(Some(found(3))), now()), Ended::Newer);
     assert_eq!(number(&image), Some(3), "it is newer than what was known, and there may be a newer one");
     let ticket = image.begin_read("X");
-    assert_eq!(image.end_read("X", ticket, &None, Ok(None), now()), Ended::Done);
+    assert_eq!(image.end_read("X", ticket, &Told::Touched, Ok(None), now()), Ended::Done);
     assert_eq!(number(&image), None);
     assert!(image.reading.is_empty());
 }
@@ -182,6 +189,27 @@ fn of_several_writes_each_is_told() {
     assert!(image.queued.is_empty() && image.reading.is_empty());
 }
 
+/// As by a store that has lost its data since: whether all others are gone as well is a question for a load.
+#[test]
+fn a_flag_that_was_told_and_is_not_there_is_left_to_a_load() {
+    for number in [2, 3, 0] {
+        let mut image = image();
+        write(&mut image, 2, &[]);
+        let Next::Read(_, mut told) = told(&mut image, number) else { panic!("to be read") };
+        if number == 0 {
+            // What was read before may have been old.
+            told = Told::Again;
+        }
+        let ticket = image.begin_read("X");
+        assert_eq!(image.end_read("X", ticket, &told, Ok(None), now()), Ended::Failed);
+        assert!(image.snapshot.get("X").is_some());
+        image.begin_load();
+        assert_eq!(image.missing(&[], now()), Some(vec!["X".into()]));
+        image.end_load(vec![], vec![("X".into(), Ok(None))], now());
+        assert!(image.snapshot.get("X").is_none());
+    }
+}
+
 #[test]
 fn a_read_from_before_a_write_does_not_forget_it() {
     let mut image = image();
@@ -190,10 +218,13 @@ fn a_read_from_before_a_write_does_not_forget_it() {
     let slow = image.begin_read("X");
     image.begin_write("X");
     told(&mut image, 2);
-    assert_eq!(image.end_write("X", Wrote::State(Some(found(4))), now()), Next::Read("X".into(), None));
+    assert_eq!(
+        image.end_write("X", Wrote::State(Some(found(4))), now()),
+        Next::Read("X".into(), Told::Ours { is_there: true })
+    );
     assert_eq!(image.end_read("X", slow, &two, Ok(Some(found(2))), now()), Ended::Newer);
     let ticket = image.begin_read("X");
-    assert_eq!(image.end_read("X", ticket, &None, Ok(Some(found(4))), now()), Ended::Done);
+    assert_eq!(image.end_read("X", ticket, &Told::Touched, Ok(Some(found(4))), now()), Ended::Done);
     told(&mut image, 3);
     assert_eq!(number(&image), Some(4), "somebody's, from in between, told late");
 }
@@ -224,14 +255,17 @@ fn a_slow_read_does_not_undo_a_load() {
     let listed = vec![Listed::Flag(found(2))];
     image.missing(&listed, now()).unwrap();
     image.end_load(listed, vec![], now());
-    assert_eq!(image.end_read("X", slow, &None, Ok(Some(found(1))), now()), Ended::Again);
+    assert_eq!(image.end_read("X", slow, &Told::Touched, Ok(Some(found(1))), now()), Ended::Again);
     assert_eq!(number(&image), Some(2));
 }
 
 #[test]
 fn what_fails_to_be_read_is_left_to_a_load() {
     let mut image = image();
-    assert_eq!(image.hear(Change::Touched { name: "X".into() }, now()), Next::Read("X".into(), None));
+    assert_eq!(
+        image.hear(Change::Touched { name: "X".into() }, now()),
+        Next::Read("X".into(), Told::Touched)
+    );
     assert_eq!(
         image.hear(Change::Touched { name: "X".into() }, now()),
         Next::Nothing,
@@ -239,6 +273,6 @@ fn what_fails_to_be_read_is_left_to_a_load() {
     );
     let ticket = image.begin_read("X");
     let error = Error::new(ErrorKind::Unavailable, "away");
-    assert_eq!(image.end_read("X", ticket, &None, Err(error), now()), Ended::Failed);
+    assert_eq!(image.end_read("X", ticket, &Told::Touched, Err(error), now()), Ended::Failed);
     assert!(image.drop_read("X"));
 }
