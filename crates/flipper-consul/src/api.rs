@@ -56,6 +56,11 @@ impl Api {
         url
     }
 
+    fn key_url(&self, key: &str, query: &[(&str, &str)]) -> Url {
+        let path: Vec<&str> = ["kv"].into_iter().chain(key.split('/')).collect();
+        self.url(&path, query)
+    }
+
     fn request(&self, method: Method, url: Url, limit: Duration) -> RequestBuilder {
         self.client.request(method, url).headers(self.headers.clone()).timeout(limit)
     }
@@ -113,8 +118,7 @@ impl Api {
             limit += time + time / 16;
         }
         // The last segment is empty: so it ends in a slash, and neighbours do not belong to it.
-        let path: Vec<&str> = ["kv"].into_iter().chain(prefix.split('/')).collect();
-        let request = self.request(Method::GET, self.url(&path, &query), limit);
+        let request = self.request(Method::GET, self.key_url(prefix, &query), limit);
         let (status, headers, body) = self.send(request, Asked::Read).await?;
         match (status, index_in(&headers)) {
             (StatusCode::OK, Some(index)) => Ok(Tree { index, body }),
@@ -128,10 +132,10 @@ impl Api {
     /// unless the servers have lost their data.
     pub(crate) async fn index(&self, prefix: &str) -> Result<Option<u64>> {
         // With its neighbours, and grouped by what comes before the separator, so that the answer is short.
-        let path: Vec<&str> = ["kv"].into_iter().chain(prefix.trim_end_matches('/').split('/')).collect();
+        let key = prefix.trim_end_matches('/');
         let mut query = vec![("keys", "true"), ("separator", "/")];
         query.extend(self.consistency.parameter());
-        let request = self.request(Method::GET, self.url(&path, &query), self.timeout);
+        let request = self.request(Method::GET, self.key_url(key, &query), self.timeout);
         let (status, headers, body) = self.send(request, Asked::Read).await?;
         match status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(index_in(&headers)),
@@ -143,9 +147,8 @@ impl Api {
     /// Finds out whether there is nothing, or nothing that we may see: in listings and transactions both look the same, but
     /// not in a read of one key. The prefix itself is one.
     pub(crate) async fn check_rights(&self, key: &str) -> Result<()> {
-        let path: Vec<&str> = ["kv"].into_iter().chain(key.split('/')).collect();
         let query: Vec<_> = self.consistency.parameter().into_iter().collect();
-        let request = self.request(Method::GET, self.url(&path, &query), self.timeout);
+        let request = self.request(Method::GET, self.key_url(key, &query), self.timeout);
         let (status, _, body) = self.send(request, Asked::Read).await?;
         match status {
             // A folder of Consul's user interface.

@@ -132,16 +132,15 @@ impl Follow {
     /// Asks from time to time whether the agent lives: while it waits for a change, a question looks the same with one
     /// that hangs.
     async fn heartbeat(&self, interval: Duration) -> Result<Answered> {
-        let mut known = None;
-        let mut was_checked = false;
+        sleep(interval).await;
+        let mut known = self.check_leader().await?;
+        if self.is_behind().await? {
+            return Ok(Answered::Outdated);
+        }
         loop {
             sleep(interval).await;
-            let leader = self.check_leader().await?;
-            if !std::mem::replace(&mut was_checked, true) && self.is_behind().await? {
-                return Ok(Answered::Outdated);
-            }
             // Whoever does not say who leads is there, all the same.
-            let Some(leader) = leader else { continue };
+            let Some(leader) = self.check_leader().await? else { continue };
             if known.get_or_insert_with(|| leader.clone()) != &leader {
                 return Ok(Answered::Outdated);
             }

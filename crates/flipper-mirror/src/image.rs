@@ -12,8 +12,8 @@ use flipper_core::{
     BoxStream, Change, Error, ErrorKind, Flag, Freshness, Snapshot, StaleCause, Timestamp, Version, Versioned,
 };
 
-pub(crate) use read::Ended;
 use read::Reading;
+pub(crate) use read::{Ended, Told};
 
 type Name = Box<str>;
 
@@ -31,19 +31,6 @@ pub(crate) enum Next {
     Read(Name, Told),
     /// To load everything.
     Load,
-}
-
-/// Why a flag is read.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Told {
-    /// Something has happened to it, which may be that it was deleted.
-    Touched,
-    /// What was read may be old, or it is not known what has become of a write.
-    Again,
-    /// After a write of ours the flag was there or not.
-    Ours { is_there: bool },
-    /// A write of somebody else's was told, with its version; `None` for a deletion.
-    Theirs(Option<Version>),
 }
 
 /// How a write of ours has ended.

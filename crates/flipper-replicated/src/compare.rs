@@ -130,12 +130,12 @@ pub(crate) async fn repair(
     let differences = compare(primary, replica).await.map_err(trouble)?;
     let is_extra = |difference: &Difference| matches!(difference, Difference::Extra { .. });
     // What the replica will be told anyway says nothing of what the primary has lost.
-    let is_lost = |difference: &Difference| is_extra(difference) && !replica.lacks(difference.name());
-    let lost = differences.iter().filter(|difference| is_lost(difference)).count();
-    let is_restored = replica.is_restoring() && differences.iter().any(is_extra);
-    let is_emptied = if is_restored && extra == Extra::Deleted {
+    let is_lost = |difference: &&Difference| is_extra(difference) && !replica.lacks(difference.name());
+    let lost = differences.iter().filter(is_lost).count();
+    let is_being_restored = replica.is_restoring() && differences.iter().any(is_extra);
+    let is_emptied = if is_being_restored && extra == Extra::Deleted {
         return Err(Trouble::Never(emptied(&replica.name)));
-    } else if is_restored || lost > 0 && extra == Extra::KeptIfInDoubt && replica.keeps_extra() {
+    } else if is_being_restored || lost > 0 && extra == Extra::KeptIfInDoubt && replica.keeps_extra() {
         // However few are left: what the primary has by now does not tell what it has lost.
         true
     } else if lost >= EMPTIED_FROM && is_empty(primary).await.map_err(trouble)? {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use flipper_core::{Change, ErrorKind, Expect, Page, Store};
 use flipper_testkit::{PostgresServer, Proxy, Weather, collect, next};
 
-use super::{hasty, psql, server, store};
+use super::{builder, hasty, psql, server, store};
 use crate::records::{flag, name, number, put, watch};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +63,7 @@ async fn a_server_that_hangs_is_noticed() {
 async fn connections_that_the_server_ends_are_replaced() {
     // On a server of its own, as others would lose theirs as well.
     let server = PostgresServer::start(&[]);
-    let store = super::builder(&server.url(), "flags").create_table().connect().await.unwrap();
+    let store = builder(&server.url(), "flags").create_table().connect().await.unwrap();
     let mut changes = watch(&store).await;
     put(&store, "X", 1).await;
     assert!(matches!(next(&mut changes).await, Some(Change::Put(_))));

@@ -1,8 +1,28 @@
 //! Reads of single flags, and what they do to the image.
 
-use flipper_core::{Error, ErrorKind, Result, Timestamp};
+use flipper_core::{Error, ErrorKind, Result, Timestamp, Version};
 
-use super::{Found, Image, Name, Told};
+use super::{Found, Image, Name};
+
+/// Why a flag is read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Told {
+    /// Something has happened to it, which may be that it was deleted.
+    Touched,
+    /// What was read may be old, or it is not known what has become of a write.
+    Again,
+    /// After a write of ours the flag was there or not.
+    Ours { is_there: bool },
+    /// A write of somebody else's was told, with its version; `None` for a deletion.
+    Theirs(Option<Version>),
+}
+
+impl Told {
+    /// Whether the flag may have been deleted.
+    fn may_be_gone(&self) -> bool {
+        matches!(self, Self::Touched | Self::Ours { is_there: false } | Self::Theirs(None))
+    }
+}
 
 /// Reads of a flag that are under way.
 #[derive(Debug, Default)]
@@ -32,13 +52,6 @@ pub(crate) enum Ended {
     Again,
     /// The store could not be asked, or does not know of the flag, though it was not told to be deleted: one that has lost its data, perhaps.
     Failed,
-}
-
-impl Told {
-    /// Whether the flag may have been deleted.
-    fn may_be_gone(&self) -> bool {
-        matches!(self, Self::Touched | Self::Ours { is_there: false } | Self::Theirs(None))
-    }
 }
 
 impl Image {
