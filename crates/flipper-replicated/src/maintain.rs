@@ -182,6 +182,10 @@ impl<P: Store> ReplicatedStore<P> {
     pub async fn shutdown(&self, limit: Duration) -> Vec<ReplicaFailure> {
         let until = tokio::time::Instant::now() + limit.min(LONGEST);
         let mut late = self.flush(limit).await;
+        // Others may go on writing for ever.
+        if let Some(following) = self.end_following() {
+            ended(following).await;
+        }
         // What was written meanwhile is waited for as well.
         while late.is_empty() && !self.left().is_empty() && tokio::time::Instant::now() < until {
             late = self.flush(until - tokio::time::Instant::now()).await;

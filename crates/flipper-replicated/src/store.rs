@@ -186,6 +186,12 @@ impl<P: Store> ReplicatedStore<P> {
         ended
     }
 
+    /// Ends following what others write, and returns the task that did.
+    pub(crate) fn end_following(&self) -> Option<JoinHandle<()>> {
+        let following = self.tasks().follow.take();
+        following.inspect(JoinHandle::abort)
+    }
+
     /// Waits for this flag's turn, if the order of its states has to be known.
     async fn turn(&self, name: &str) -> Option<MutexGuard<'_, ()>> {
         let turns = self.turns.as_ref()?;
