@@ -5,13 +5,21 @@ use std::time::Duration;
 
 use flipper_core::Result;
 use flipper_follow::Following;
+use redis::Client;
 
+use crate::address::Place;
+#[cfg(feature = "cluster")]
+use crate::cluster::Cluster;
 use crate::dial::{Dialer, Limits, Source};
+#[cfg(feature = "cluster")]
+use crate::error::error;
 use crate::keys::Keys;
-use crate::link::Link;
+use crate::node::Node;
+use crate::sentinel::Sentinel;
+use crate::servers::Servers;
 use crate::shared::Shared;
 use crate::store::RedisStore;
-use crate::write::{Replicas, Writer};
+use crate::write::Replicas;
 
 /// Chooses settings of a [`RedisStore`].
 ///
@@ -34,7 +42,7 @@ use crate::write::{Replicas, Writer};
 #[derive(Debug)]
 #[must_use = "it connects only when it is told to"]
 pub struct RedisStoreBuilder {
-    source: Result<Source>,
+    place: Result<Place>,
     base_key: String,
     limits: Limits,
     poll_interval: Duration,
@@ -48,9 +56,9 @@ const LONGEST: Duration = Duration::from_hours(365 * 24);
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 
 impl RedisStoreBuilder {
-    pub(crate) fn new(source: Result<Source>) -> Self {
+    pub(crate) fn new(place: Result<Place>) -> Self {
         Self {
-            source,
+            place,
             base_key: "features".to_owned(),
             limits: Limits { call: Duration::from_secs(2), connect: Duration::from_secs(2) },
             poll_interval: Duration::from_secs(10),
@@ -62,6 +70,23 @@ impl RedisStoreBuilder {
     /// Chooses the key below which flags are: a flag `X` is at `base_key/X`. `features` unless told, as in flipper-client.
     pub fn base_key(self, base_key: impl Into<String>) -> Self {
         Self { base_key: base_key.into(), ..self }
+    }
+
+    /// Says that the server is one of a Redis Cluster (feature `cluster`), from which the others are learned, as `redis-cluster://`
+    /// does: for a [client](RedisStore::builder_from_client) with certificates of one's own.
+    ///
+    /// All servers are reached in the same way but for their addresses: with the same user and password, encryption and certificates.
+    #[cfg(feature = "cluster")]
+    pub fn cluster(self) -> Self {
+        let place = self.place.and_then(|place| match place {
+            Place::One(client) => Ok(Place::Cluster(vec![*client])),
+            Place::Cluster(seeds) => Ok(Place::Cluster(seeds)),
+            Place::Connection(_) | Place::Sentinel(_) => {
+                let message = "the servers of a Redis Cluster are reached by connections of the store, and without sentinels";
+                Err(error(flipper_core::ErrorKind::InvalidInput, message))
+            }
+        });
+        Self { place, ..self }
     }
 
     /// Limits how long the server may take to answer a command, 2 s unless told.
@@ -111,7 +136,7 @@ impl RedisStoreBuilder {
     /// password; [`Unavailable`](flipper_core::ErrorKind::Unavailable) if there is no server, or it does not answer in time.
     pub async fn connect(self) -> Result<RedisStore> {
         let store = self.connect_lazy()?;
-        store.shared().link.live().await.map_err(|error| error.with_operation("connect"))?;
+        store.shared().servers.connect().await.map_err(|error| error.with_operation("connect"))?;
         Ok(store)
     }
 
@@ -122,17 +147,39 @@ impl RedisStoreBuilder {
     ///
     /// As [`connect`](Self::connect), for what can be told without a server.
     pub fn connect_lazy(self) -> Result<RedisStore> {
-        let source = self.source.map_err(|error| error.with_operation("connect"))?;
         let keys = Keys::new(&self.base_key);
-        let is_own = matches!(source, Source::Client(_));
-        let dialer = Arc::new(Dialer::new(source, keys.prefix(), self.limits, self.polls_only));
+        let poll_interval = self.poll_interval;
+        let (servers, dialer) = self.servers(&keys).map_err(|error| error.with_operation("connect"))?;
         Ok(RedisStore::new(Shared {
             keys,
-            link: Link::new(Arc::clone(&dialer)),
-            writer: Writer::new(&dialer, is_own, self.replicas),
+            servers,
             dialer,
             following: Following::new("redis"),
-            poll_interval: self.poll_interval,
+            poll_interval,
         }))
+    }
+
+    fn servers(self, keys: &Keys) -> Result<(Servers, Arc<Dialer>)> {
+        let dialer = |source| Dialer::new(source, keys.prefix(), self.limits, self.polls_only);
+        let of_client = |client: &Client| dialer(Source::Client(Box::new(client.clone())));
+        let dialer = match self.place? {
+            Place::One(client) => of_client(&client),
+            Place::Connection(connection) => dialer(Source::Connection(connection)),
+            Place::Sentinel(watched) => {
+                // They are closed with the store.
+                let dialer = of_client(&watched.sentinels[0]);
+                let sentinel = Sentinel::new(*watched, &dialer);
+                dialer.to(Source::Sentinel(Arc::new(sentinel)))
+            }
+            #[cfg(feature = "cluster")]
+            Place::Cluster(seeds) => {
+                let dialer = Arc::new(of_client(&seeds[0]));
+                let cluster = Cluster::new(&seeds, Arc::clone(&dialer), self.replicas)?;
+                return Ok((Servers::Cluster(Arc::new(cluster)), dialer));
+            }
+        };
+        let node = Node::new(dialer, self.replicas);
+        let dialer = Arc::clone(&node.dialer);
+        Ok((Servers::One(node), dialer))
     }
 }

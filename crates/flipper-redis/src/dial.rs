@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use flipper_core::{Error, ErrorKind, Result};
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::error::{Asked, error, late, of_driver, of_server_without};
 use crate::inbox::Inbox;
+use crate::sentinel::{self, Sentinel};
 use crate::wire::{CallersConnection, Live, Traits, Wire};
 
 /// Where connections come from.
@@ -24,6 +25,8 @@ pub(crate) enum Source {
     Client(Box<Client>),
     /// There is one, which the caller has made.
     Connection(Arc<dyn CallersConnection>),
+    /// Others know where the server is.
+    Sentinel(Arc<Sentinel>),
 }
 
 impl fmt::Debug for Source {
@@ -35,6 +38,7 @@ impl fmt::Debug for Source {
                 write!(f, "{}/{}", info.addr(), info.redis_settings().db())
             }
             Self::Connection(_) => f.write_str("a connection of the caller"),
+            Self::Sentinel(sentinel) => sentinel.fmt(f),
         }
     }
 }
@@ -46,8 +50,8 @@ pub(crate) struct Limits {
     pub(crate) connect: Duration,
 }
 
-/// Makes connections.
-#[derive(Debug)]
+/// Makes connections. Clones share what is known of the store's servers, and whether it was closed.
+#[derive(Clone, Debug)]
 pub(crate) struct Dialer {
     pub(crate) source: Source,
     /// The prefix of the keys that are followed.
@@ -57,10 +61,12 @@ pub(crate) struct Dialer {
     /// Whether changes are to be polled, whatever the server can do.
     pub(crate) polls_only: bool,
     /// Whether the server was last seen to be unable to tell changes.
-    polls: AtomicBool,
-    is_closed: AtomicBool,
+    polls: Arc<AtomicBool>,
+    is_closed: Arc<AtomicBool>,
     /// Told when a server turns out to be a replica.
     pub(crate) moved: Arc<Notify>,
+    /// How often the address has come to lead to another server.
+    generation: Arc<AtomicU64>,
 }
 
 impl Dialer {
@@ -72,10 +78,31 @@ impl Dialer {
             timeout: limits.call,
             connect_timeout: limits.connect,
             polls_only,
-            polls: AtomicBool::new(polls),
-            is_closed: AtomicBool::new(false),
+            polls: Arc::new(AtomicBool::new(polls)),
+            is_closed: Arc::default(),
             moved: Arc::default(),
+            generation: Arc::default(),
         }
+    }
+
+    /// Makes connections of the same store from elsewhere.
+    pub(crate) fn to(&self, source: Source) -> Self {
+        Self { source, ..self.clone() }
+    }
+
+    /// Makes connections to a server that has no flags, but belongs to the store.
+    pub(crate) fn aside(&self, client: Client) -> Self {
+        let source = Source::Client(Box::new(client));
+        Self { polls_only: true, polls: Arc::default(), moved: Arc::default(), ..self.to(source) }
+    }
+
+    /// Says that the address leads to another server by now: connections to the one before are used no longer.
+    pub(crate) fn leave(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leads_to(&self, live: &Live) -> bool {
+        live.generation == self.generation.load(Ordering::Relaxed)
     }
 
     /// Whether changes have to be polled, as far as is known.
@@ -102,23 +129,50 @@ impl Dialer {
     /// Makes a connection. With an inbox, the server tells changes to it, if it can.
     pub(crate) async fn dial(&self, inbox: Option<&Arc<Inbox>>) -> Result<Live> {
         self.check()?;
-        let client = match &self.source {
-            Source::Client(client) => client,
+        let live = match &self.source {
+            Source::Client(client) => self.reach_in(self.connect_timeout, client, inbox).await?,
             Source::Connection(connection) => {
-                let wire = Wire::Callers(Arc::clone(connection));
-                return Ok(Live {
-                    wire,
-                    traits: Arc::new(Traits::new()),
-                    timeout: self.timeout,
-                    moved: Arc::clone(&self.moved),
-                });
+                return Ok(self.live(Wire::Callers(Arc::clone(connection)), Arc::new(Traits::new())));
+            }
+            Source::Sentinel(sentinel) => {
+                // To ask them, to connect, and to ask them again.
+                let limit = self.connect_timeout / 3;
+                let place = sentinel.primary(limit).await?;
+                if sentinel.is_elsewhere(&place) {
+                    self.leave();
+                }
+                let client = sentinel.client(place)?;
+                let live = self.reach_in(limit, &client, inbox).await?;
+                sentinel::check_role(&live).await?;
+                // One that was cut off, and comes back, does not know at once that it is the primary no longer.
+                if sentinel.is_elsewhere(&sentinel.primary(limit).await?) {
+                    self.leave();
+                    return Err(error(
+                        ErrorKind::Unavailable,
+                        "the server has just lost its place in a failover",
+                    ));
+                }
+                live
             }
         };
-        let dialed = timeout(self.connect_timeout, self.reach(client, inbox)).await;
-        let live =
-            dialed.unwrap_or_else(|_| Err(late())).map_err(|failure| without_secrets(client, &failure))?;
         self.polls.store(!live.traits.tracks(), Ordering::Relaxed);
         Ok(live)
+    }
+
+    fn live(&self, wire: Wire, traits: Arc<Traits>) -> Live {
+        Live {
+            wire,
+            traits,
+            timeout: self.timeout,
+            moved: Arc::clone(&self.moved),
+            generation: self.generation.load(Ordering::Relaxed),
+            asks: false,
+        }
+    }
+
+    async fn reach_in(&self, limit: Duration, client: &Client, inbox: Option<&Arc<Inbox>>) -> Result<Live> {
+        let reached = timeout(limit, self.reach(client, inbox)).await.unwrap_or_else(|_| Err(late()));
+        reached.map_err(|failure| without_secrets(client, &failure))
     }
 
     async fn reach(&self, client: &Client, inbox: Option<&Arc<Inbox>>) -> RedisResult<Live> {
@@ -168,7 +222,7 @@ impl Dialer {
         });
         let client = Client::open(info.set_redis_settings(settings))?;
         let wire = Wire::Own(client.get_multiplexed_async_connection_with_config(&config).await?);
-        let live = Live { wire, traits, timeout: self.timeout, moved: Arc::clone(&self.moved) };
+        let live = self.live(wire, traits);
         Self::select(&live, database).await?;
         if self.asks_to_track(&live, is_told).await? {
             live.traits.set_tracks();
@@ -184,12 +238,7 @@ impl Dialer {
         let plain = redis::RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2);
         let client = Client::open(info.set_redis_settings(plain))?;
         let wire = Wire::Own(client.get_multiplexed_async_connection_with_config(&config()).await?);
-        let live = Live {
-            wire,
-            traits: Arc::new(Traits::new()),
-            timeout: self.timeout,
-            moved: Arc::clone(&self.moved),
-        };
+        let live = self.live(wire, Arc::new(Traits::new()));
         if settings.username().is_some() || settings.password().is_some() {
             let password = settings.password().unwrap_or_default();
             let mut auth = redis::cmd("AUTH");

@@ -6,6 +6,8 @@ use std::fmt;
 use flipper_core::{Error, ErrorKind};
 use redis::{RedisError, ServerErrorKind};
 
+use crate::redirect::Redirect;
+
 /// What was asked of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -110,12 +112,15 @@ pub(crate) fn of_server_without(stated: &str, detail: Option<&str>, secret: Opti
         "NOPERM" => (PermissionDenied, "this user may not do that (ACL)"),
         "WRONGTYPE" => (Corrupt, "the key holds something else than a string"),
         "MOVED" | "ASK" | "CROSSSLOT" => {
-            (Unsupported, "this is a node of a Redis Cluster, and the store speaks to one server")
+            let message =
+                "this server is one of a Redis Cluster: write `redis-cluster://` in place of `redis://`";
+            (Unsupported, message)
         }
         "NOPROTO" => (Unsupported, "the server does not speak this version of the protocol"),
         "ERR" if words.starts_with("max number of clients") => {
             (Unavailable, "the server has too many clients")
         }
+        "ERR" if words.contains("in cluster mode") => (InvalidInput, "a Redis Cluster has no database but 0"),
         "ERR" if words.contains("DB index") => (InvalidInput, "the server has no database of this number"),
         "ERR" if words.contains("without any password") => {
             (PermissionDenied, "the server has no password for this user: leave it out of the address")
@@ -128,6 +133,9 @@ pub(crate) fn of_server_without(stated: &str, detail: Option<&str>, secret: Opti
         }
         _ => (Internal, "the server has answered with an error"),
     };
+    if let Some(redirect) = Redirect::read(&code, detail.unwrap_or_default()) {
+        return error(kind, message).with_source(redirect);
+    }
     let hidden = |text: &str| match secret.filter(|secret| !secret.is_empty()) {
         // Before anything is cut off: a part of a secret would not be found.
         Some(secret) => text.replace(secret, "…"),
@@ -139,6 +147,9 @@ pub(crate) fn of_server_without(stated: &str, detail: Option<&str>, secret: Opti
 
 /// Says whether the server cannot, or may not, carry out scripts, whatever is in them.
 pub(crate) fn denies_scripts(failure: &RedisError) -> bool {
+    if matches!(failure.code(), Some("MOVED" | "ASK")) {
+        return false;
+    }
     let is_denied = failure.kind() == ServerErrorKind::NoPerm.into()
         && failure.detail().is_some_and(|detail| detail.contains("'eval"));
     is_denied || of_driver(failure, Asked::Read).kind() == ErrorKind::Unsupported

@@ -51,6 +51,8 @@
 
 mod address;
 mod builder;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod dial;
 mod error;
 mod follow;
@@ -58,7 +60,11 @@ mod inbox;
 mod keys;
 mod link;
 mod list;
+mod node;
 mod record;
+mod redirect;
+mod sentinel;
+mod servers;
 mod shared;
 mod store;
 mod transaction;

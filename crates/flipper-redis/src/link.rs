@@ -49,8 +49,7 @@ impl Link {
         Self { dialer, state: Arc::default() }
     }
 
-    /// Whether calls can be made at all.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         self.dialer.check()
     }
 
@@ -71,7 +70,7 @@ impl Link {
         let mut outcome = {
             let mut state = self.lock();
             match &state.live {
-                Some(live) if !live.traits.is_lost() => return Ok(live.clone()),
+                Some(live) if !live.traits.is_lost() && self.dialer.leads_to(live) => return Ok(live.clone()),
                 _ => state.live = None,
             }
             if let Some((until, error)) = &state.failed
@@ -130,13 +129,13 @@ impl Link {
     }
 
     /// Sends a command that only reads: once more, if the connection was lost before the answer came.
-    pub(crate) async fn read(&self, command: &Cmd) -> Result<Value> {
+    pub(crate) async fn read(&self, command: &Cmd, asks: bool) -> Result<Value> {
         let again = |answer: &RedisResult<Value>| {
             answer.as_ref().is_err_and(|failure| failure.is_connection_dropped() && !failure.is_timeout())
         };
-        let mut answer = self.live().await?.send(command).await;
+        let mut answer = self.live().await?.asking(asks).send(command).await;
         if again(&answer) {
-            answer = self.live().await?.send(command).await;
+            answer = self.live().await?.asking(asks).send(command).await;
         }
         answer.map_err(|failure| of_driver(&failure, Asked::Read))
     }

@@ -4,13 +4,14 @@ use std::collections::{HashSet, VecDeque};
 
 use flipper_core::{BoxStream, ErrorKind, Listed, Page, Result};
 use futures_lite::{StreamExt, stream};
-use redis::{Pipeline, RedisResult, Value, cmd};
+use redis::{Pipeline, RedisResult, ServerError, Value, cmd};
 use tokio::task::JoinHandle;
 
 use crate::error::{Asked, error, of_driver};
 use crate::keys::Keys;
-use crate::link::Link;
+use crate::node::Node;
 use crate::record::{Record, bytes, unexpected};
+use crate::servers::Servers;
 use crate::wire::Live;
 
 /// How many keys the server looks at in one step of a scan. It serves nobody else meanwhile, for less than a millisecond.
@@ -51,16 +52,21 @@ impl Batch {
     }
 }
 
-pub(crate) fn list<'s>(link: &'s Link, keys: &'s Keys, page: Page) -> BoxStream<'s, Result<Listed>> {
-    let begin = async move {
-        let live = link.live().await?;
-        Ok(Lister::new(live, link, keys, page))
-    };
-    let batches = stream::once_future(begin).flat_map(|lister: Result<Lister<'_>>| {
+/// What gives the records of a listing, some at a time.
+pub(crate) trait Batches: Send {
+    /// Returns the next records; `None` at the end.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Vec<Result<Listed>>>>> + Send;
+}
+
+/// The stream of a listing that begins like this.
+pub(crate) fn stream_of<'s, B: Batches + 's>(
+    beginning: impl Future<Output = Result<B>> + Send + 's,
+) -> BoxStream<'s, Result<Listed>> {
+    let batches = stream::once_future(beginning).flat_map(|begun: Result<B>| {
         // An error is the last item.
-        stream::unfold(Some(lister), async |lister| match lister? {
-            Ok(mut lister) => match lister.next().await {
-                Ok(Some(batch)) => Some((batch, Some(Ok(lister)))),
+        stream::unfold(Some(begun), async |begun| match begun? {
+            Ok(mut begun) => match begun.next().await {
+                Ok(Some(batch)) => Some((batch, Some(Ok(begun)))),
                 Ok(None) => None,
                 Err(error) => Some((vec![Err(error)], None)),
             },
@@ -70,10 +76,20 @@ pub(crate) fn list<'s>(link: &'s Link, keys: &'s Keys, page: Page) -> BoxStream<
     Box::pin(batches.flat_map(stream::iter))
 }
 
+/// Lists what one server has.
+pub(crate) fn list<'s>(
+    servers: &'s Servers,
+    node: &'s Node,
+    keys: &'s Keys,
+    page: Page,
+) -> BoxStream<'s, Result<Listed>> {
+    stream_of(async move { Ok(Lister::new(node.link.live().await?, servers, keys, page)) })
+}
+
 /// One listing. It stays with one connection: where a scan stands means nothing to another server.
-struct Lister<'s> {
+pub(crate) struct Lister<'s> {
     live: Live,
-    link: &'s Link,
+    servers: &'s Servers,
     keys: &'s Keys,
     /// Which connection of the caller it is, which may become another one.
     identity: Option<String>,
@@ -98,10 +114,10 @@ struct Step {
 }
 
 impl<'s> Lister<'s> {
-    fn new(live: Live, link: &'s Link, keys: &'s Keys, page: Page) -> Self {
+    pub(crate) fn new(live: Live, servers: &'s Servers, keys: &'s Keys, page: Page) -> Self {
         Self {
             live,
-            link,
+            servers,
             keys,
             identity: None,
             seen: HashSet::new(),
@@ -114,8 +130,19 @@ impl<'s> Lister<'s> {
         }
     }
 
-    /// Returns the next records; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Vec<Result<Listed>>>> {
+    /// Goes on with what another server has, without what was listed already.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn turn_to(&mut self, live: Live) {
+        (self.live, self.identity, self.cursor) = (live, None, Some(0));
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_full(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The next records of this server; `None` at the end.
+    async fn some(&mut self) -> Result<Option<Vec<Result<Listed>>>> {
         while self.left > 0 {
             let Some(mut step) = (match self.ahead.take() {
                 Some(step) => Some(step),
@@ -131,7 +158,11 @@ impl<'s> Lister<'s> {
             if !self.live.is_own() {
                 self.check_identity(answers.next().as_ref())?;
             }
-            let stored = if step.keys.is_empty() { Vec::new() } else { array(answers.next())? };
+            let stored = match step.keys.len() {
+                0 => Vec::new(),
+                count if self.servers.are_many() => answers.by_ref().take(count).collect(),
+                _ => array(answers.next())?,
+            };
             if step.scans {
                 self.take_keys(answers.next())?;
             }
@@ -147,7 +178,7 @@ impl<'s> Lister<'s> {
 
     /// Begins the next round trip, while so many records are there to be read; `None` if nothing is left to be asked.
     fn step(&mut self, arrived: usize) -> Result<Option<Step>> {
-        self.link.check()?;
+        self.servers.check()?;
         // Of records whose size is not known yet, only one batch is under way.
         let is_held = arrived > 0 && !self.batch.is_learned;
         let wanted = if is_held { 0 } else { self.batch.size().min(self.left.saturating_sub(arrived)) };
@@ -161,7 +192,12 @@ impl<'s> Lister<'s> {
         if !self.live.is_own() {
             commands.cmd("CLIENT").arg("INFO");
         }
-        if !keys.is_empty() {
+        if self.servers.are_many() {
+            // Keys of several slots are not read at once.
+            for key in &keys {
+                commands.cmd("GET").arg(key);
+            }
+        } else if !keys.is_empty() {
             commands.cmd("MGET").arg(&keys);
         }
         if let Some(cursor) = scan {
@@ -221,7 +257,12 @@ impl<'s> Lister<'s> {
         let (mut found, mut absent) = (Vec::with_capacity(keys.len()), Vec::new());
         for (key, value) in keys.into_iter().zip(stored) {
             match value {
-                Value::Nil => absent.push(key),
+                // On its way to another server, or already there.
+                Value::ServerError(failure) if self.servers.are_many() && is_redirect(&failure) => {
+                    let value = self.servers.read(&key).await?;
+                    found.push((key, value));
+                }
+                Value::Nil if !self.servers.are_many() => absent.push(key),
                 value => found.push((key, value)),
             }
         }
@@ -240,6 +281,12 @@ impl<'s> Lister<'s> {
     }
 }
 
+impl Batches for Lister<'_> {
+    async fn next(&mut self) -> Result<Option<Vec<Result<Listed>>>> {
+        self.some().await
+    }
+}
+
 impl Drop for Step {
     fn drop(&mut self) {
         self.answers.abort();
@@ -255,6 +302,10 @@ pub(crate) fn gets(keys: &[Key]) -> Pipeline {
         commands.add_command(get);
     }
     commands
+}
+
+fn is_redirect(failure: &ServerError) -> bool {
+    matches!(failure.code(), "MOVED" | "ASK")
 }
 
 fn array(answer: Option<Value>) -> Result<Vec<Value>> {

@@ -8,15 +8,13 @@ use tokio::task::JoinHandle;
 
 use crate::dial::Dialer;
 use crate::keys::Keys;
-use crate::link::Link;
-use crate::write::Writer;
+use crate::servers::Servers;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) keys: Keys,
     pub(crate) dialer: Arc<Dialer>,
-    pub(crate) link: Link,
-    pub(crate) writer: Writer,
+    pub(crate) servers: Servers,
     pub(crate) following: Following,
     pub(crate) poll_interval: Duration,
 }
@@ -25,8 +23,7 @@ impl Shared {
     /// Ends everything. Returns the task that follows, which ends soon.
     pub(crate) fn close(&self) -> Option<JoinHandle<()>> {
         self.dialer.close();
-        self.link.close();
-        self.writer.close();
+        self.servers.close();
         self.following.close()
     }
 }

@@ -9,14 +9,12 @@ use flipper_core::{
     Version, Versioned, Watching,
 };
 use futures_lite::StreamExt;
+use redis::Client;
 use redis::aio::ConnectionLike;
-use redis::{Client, cmd};
 
-use crate::address;
+use crate::address::{self, Place};
 use crate::builder::RedisStoreBuilder;
-use crate::dial::Source;
 use crate::error::error;
-use crate::list::list;
 use crate::record::Record;
 use crate::shared::Shared;
 use crate::write::{Edit, Outcome};
@@ -55,13 +53,13 @@ impl RedisStore {
 
     /// Starts to choose settings for the server at an address.
     pub fn builder(address: &str) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(address::client(address).map(|client| Source::Client(Box::new(client))))
+        RedisStoreBuilder::new(address::place(address))
     }
 
     /// Starts to choose settings for a server that the driver is told how to reach: with certificates of one's own, for
     /// instance. The time limits are those of the builder.
     pub fn builder_from_client(client: Client) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(address::checked(client).map(|client| Source::Client(Box::new(client))))
+        RedisStoreBuilder::new(address::checked(client).map(|client| Place::One(Box::new(client))))
     }
 
     /// Starts to choose settings for a connection that the caller has, and whose clones are the same connection: the
@@ -85,7 +83,7 @@ impl RedisStore {
     where
         C: ConnectionLike + Clone + Send + Sync + 'static,
     {
-        RedisStoreBuilder::new(Ok(Source::Connection(Arc::new(connection))))
+        RedisStoreBuilder::new(Ok(Place::Connection(Arc::new(connection))))
     }
 
     pub(crate) fn new(shared: Shared) -> Self {
@@ -99,7 +97,7 @@ impl RedisStore {
     async fn write(&self, name: FlagName<'_>, edit: Edit<'_>, expect: Expect<'_>) -> Result<Outcome> {
         // Whatever becomes of it.
         let _touch = self.0.following.touch(name);
-        self.0.writer.write(&self.0.link, &self.0.keys.of(name), edit, expect).await
+        self.0.servers.write(&self.0.keys.of(name), edit, expect).await
     }
 }
 
@@ -111,9 +109,7 @@ fn at(operation: &'static str, name: FlagName<'_>) -> impl Fn(Error) -> Error {
 #[async_trait]
 impl Store for RedisStore {
     async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
-        let mut get = cmd("GET");
-        get.arg(self.0.keys.of(name));
-        let answer = self.0.link.read(&get).await;
+        let answer = self.0.servers.read(self.0.keys.of(name).as_bytes()).await;
         let record = answer.and_then(|answer| Record::read(name.as_str().as_bytes(), answer));
         let read = record.and_then(Record::found).map_err(at("get", name));
         self.0.following.observe(name, &read);
@@ -146,7 +142,7 @@ impl Store for RedisStore {
     }
 
     fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
-        let listed = self.0.following.observe_listing(page, list(&self.0.link, &self.0.keys, page));
+        let listed = self.0.following.observe_listing(page, self.0.servers.list(&self.0.keys, page));
         Box::pin(listed.map(|item| item.map_err(|error| error.with_operation("list"))))
     }
 
@@ -176,7 +172,7 @@ impl Drop for RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("server", &self.0.dialer.source)
+            .field("server", &self.0.servers)
             .field("prefix", &self.0.keys.prefix())
             .finish_non_exhaustive()
     }

@@ -39,6 +39,7 @@ impl Transactions {
         key: &str,
         edit: Edit<'_>,
         expected: &Version,
+        asks: bool,
     ) -> Result<Outcome> {
         let (ours, key, expected) = (Arc::clone(self), key.to_owned(), expected.clone());
         let record = match edit {
@@ -47,14 +48,14 @@ impl Transactions {
         };
         let written = tokio::spawn(async move {
             let edit = record.as_deref().map_or(Edit::Delete, Edit::Put);
-            ours.write_in_turn(&key, edit, expected.as_bytes().unwrap_or_default()).await
+            ours.write_in_turn(&key, edit, expected.as_bytes().unwrap_or_default(), asks).await
         });
         written.await.unwrap_or_else(|_| {
             Err(error(ErrorKind::OutcomeUnknown, "the runtime was shut down in the middle of the write"))
         })
     }
 
-    async fn write_in_turn(&self, key: &str, edit: Edit<'_>, expected: &[u8]) -> Result<Outcome> {
+    async fn write_in_turn(&self, key: &str, edit: Edit<'_>, expected: &[u8], asks: bool) -> Result<Outcome> {
         // The one before may wait for replicas as well.
         let patience =
             self.timeout.saturating_add(self.replicas.map_or(Duration::ZERO, |replicas| replicas.limit));
@@ -62,7 +63,7 @@ impl Transactions {
         let late = || error(ErrorKind::Unavailable, "other writers have taken too long");
         let _turn = timeout(patience, self.turn.lock()).await.map_err(|_| late())?;
         loop {
-            let live = self.link.live().await?;
+            let live = self.link.live().await?.asking(asks);
             match attempt(&live, key, edit, expected).await? {
                 Some(outcome) => return confirmed(live, self.replicas, outcome).await,
                 None if Instant::now() >= deadline => return Err(late()),
@@ -84,7 +85,7 @@ async fn attempt(live: &Live, key: &str, edit: Edit<'_>, expected: &[u8]) -> Res
     }
     let mut write = redis::pipe();
     write.add_command(edit.command(key)).cmd("EXEC");
-    let answers = live.send_all(&write).await.map_err(|failure| of_driver(&failure, Asked::Write))?;
+    let answers = live.send_as_they_are(&write).await.map_err(|failure| of_driver(&failure, Asked::Write))?;
     // From here on there is no transaction any longer, whatever it has come to.
     let refused = |answer: &Value| match answer {
         Value::ServerError(failure) => Some(of_driver(&failure.clone().into(), Asked::Write)),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Cmd, Pipeline, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisResult, Value, cmd};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -38,6 +38,10 @@ pub(crate) struct Live {
     pub(crate) timeout: Duration,
     /// Whom to tell that the address may lead to another server by now.
     pub(crate) moved: Arc<Notify>,
+    /// Which of the servers that the address has led to, counted from 0.
+    pub(crate) generation: u64,
+    /// Whether to tell the server, with each command, that a key may be on its way to it.
+    pub(crate) asks: bool,
 }
 
 /// What is known of a connection.
@@ -95,8 +99,18 @@ impl Live {
         matches!(self.wire, Wire::Own(_))
     }
 
+    /// As it is, or telling the server with each command that a key may be on its way to it.
+    pub(crate) fn asking(self, asks: bool) -> Self {
+        Self { asks, ..self }
+    }
+
     /// Sends one command. What the server answers, an error included, is `Ok`.
     pub(crate) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+        if self.asks {
+            let mut commands = Pipeline::with_capacity(1);
+            commands.add_command(command.clone());
+            return Ok(self.send_all(&commands).await?.pop().unwrap_or(Value::Nil));
+        }
         let answer = match self.wire.clone() {
             Wire::Own(mut connection) => self.in_time(connection.send_packed_command(command)).await?,
             Wire::Callers(connection) => {
@@ -110,6 +124,19 @@ impl Live {
 
     /// Sends commands in one go, and returns their answers.
     pub(crate) async fn send_all(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
+        if !self.asks {
+            return self.send_as_they_are(commands).await;
+        }
+        let mut asking = Pipeline::with_capacity(2 * commands.len());
+        for command in commands.cmd_iter() {
+            asking.add_command(cmd("ASKING")).add_command(command.clone());
+        }
+        let answers = self.send_as_they_are(&asking).await?;
+        Ok(answers.into_iter().skip(1).step_by(2).collect())
+    }
+
+    /// Sends commands of a transaction that was begun, for all of which it was said at its beginning what there is to say.
+    pub(crate) async fn send_as_they_are(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
         let count = commands.len();
         let answers = match self.wire.clone() {
             Wire::Own(mut connection) => {

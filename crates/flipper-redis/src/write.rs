@@ -58,15 +58,13 @@ pub(crate) struct Writer {
     /// The connection of writes that wait for replicas: whatever uses the same one waits too.
     waiting: Link,
     transactions: Arc<Transactions>,
-    /// Whether connections are our own, and not the caller's.
-    is_own: bool,
     replicas: Option<Replicas>,
 }
 
 impl Writer {
-    pub(crate) fn new(dialer: &Arc<Dialer>, is_own: bool, replicas: Option<Replicas>) -> Self {
+    pub(crate) fn new(dialer: &Arc<Dialer>, replicas: Option<Replicas>) -> Self {
         let waiting = Link::new(Arc::clone(dialer));
-        Self { waiting, transactions: Arc::new(Transactions::new(dialer, replicas)), is_own, replicas }
+        Self { waiting, transactions: Arc::new(Transactions::new(dialer, replicas)), replicas }
     }
 
     pub(crate) fn close(&self) {
@@ -81,17 +79,19 @@ impl Writer {
         key: &str,
         edit: Edit<'_>,
         expect: Expect<'_>,
+        asks: bool,
     ) -> Result<Outcome> {
-        let live = if self.replicas.is_some() { self.waiting.live().await? } else { shared.live().await? };
+        let link = if self.replicas.is_some() { &self.waiting } else { shared };
+        let live = link.live().await?.asking(asks);
         let outcome = match expect {
             Expect::Matches(version) => match version.as_bytes() {
                 Some(_) if live.traits.denies_scripts() => {
-                    return self.transactions.write(key, edit, version).await;
+                    return self.transactions.write(key, edit, version, asks).await;
                 }
                 Some(expected) => match by_script(&live, key, expected, edit).await {
-                    Err(failure) if self.is_own && denies_scripts(&failure) => {
+                    Err(failure) if live.is_own() && denies_scripts(&failure) => {
                         live.traits.deny_scripts();
-                        return self.transactions.write(key, edit, version).await;
+                        return self.transactions.write(key, edit, version, asks).await;
                     }
                     answer => compared(answer)?,
                 },

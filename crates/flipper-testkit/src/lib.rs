@@ -5,7 +5,7 @@
 //! * [`With`] keeps a directory or a proxy for as long as a store.
 //! * [`ManualClock`] and [`FixedRandom`] make evaluations repeatable.
 //! * [`EventRecorder`] keeps events, to compare them with those that are expected.
-//! * With the feature `servers`: `RedisServer`, `ConsulServer` and `PostgresServer` run real servers for a test, and `Proxy` disturbs what passes to and from it.
+//! * With the feature `servers`: `RedisServer`, `RedisCluster`, `RedisSentinels`, `ConsulServer` and `PostgresServer` run real servers for a test, and `Proxy` disturbs what passes to and from it.
 //!   With `s3-servers`: `S3Server` and `MotoServer`.
 //!
 //! A store proves itself in one line; `absent` counts the behaviours for which the subject lacks a hook:
@@ -35,6 +35,12 @@ mod process;
 mod proxy;
 mod record;
 #[cfg(feature = "servers")]
+mod redis_admin;
+#[cfg(feature = "servers")]
+mod redis_cluster;
+#[cfg(feature = "servers")]
+mod redis_sentinels;
+#[cfg(feature = "servers")]
 mod redis_server;
 #[cfg(feature = "s3-servers")]
 mod s3_objects;
@@ -56,6 +62,10 @@ pub use postgres_server::PostgresServer;
 #[cfg(feature = "servers")]
 pub use proxy::{Proxy, Weather};
 pub use record::{Call, RecordingStore};
+#[cfg(feature = "servers")]
+pub use redis_cluster::RedisCluster;
+#[cfg(feature = "servers")]
+pub use redis_sentinels::RedisSentinels;
 #[cfg(feature = "servers")]
 pub use redis_server::RedisServer;
 #[cfg(feature = "s3-servers")]

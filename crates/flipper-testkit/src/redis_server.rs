@@ -87,6 +87,11 @@ impl RedisServer {
         self.process = Some(process);
     }
 
+    /// Whether it was started, and not killed since.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Holds it: it takes connections, and answers nothing.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! The Redis store against a real server, with real peers, and in bad weather.
 
+mod cluster;
 mod editors;
 mod errors;
 mod faults;
@@ -11,6 +12,7 @@ mod polling;
 mod python;
 mod replicas;
 mod runtimes;
+mod sentinel;
 mod storm;
 
 use std::sync::OnceLock;
