@@ -312,8 +312,6 @@ mod tests {
             #[cfg(feature = "cluster")]
             "redis-cluster://me:hunter2@a:x,b",
             #[cfg(feature = "cluster")]
-            "redis-cluster://me:hun@ter2@a",
-            #[cfg(feature = "cluster")]
             "redis-cluster://a?hunter2",
         ] {
             let Err(error) = place(address) else { panic!("{address}") };
