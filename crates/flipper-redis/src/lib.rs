@@ -25,11 +25,39 @@
 //! | a record cannot be read | it is [`Corrupt`], also if it is empty or no string at all; in a listing it is one item, and the others follow |
 //! | `FLUSHALL` | watchers are told to load everything, not that each flag was deleted |
 //!
+//! # Redis Cluster
+//!
+//! With the feature `cluster`, `redis-cluster://host:port,host:port` names one or more servers of a cluster, from which the others are
+//! learned. Flags are spread over all primaries by the slots of their keys.
+//!
+//! | | |
+//! |---|---|
+//! | a slot is moved | calls go where its keys are, also in the middle of the move. A listing comes to all primaries once, and once more if something has moved meanwhile, so that no flag is missed; of keys that move again and again it fails as [`Unavailable`] |
+//! | a primary is away | calls for the flags that it has fail with [`Unavailable`], those for others go on. Listings fail: flags would be missing. Watchers are told that changes cannot be followed, of any flag |
+//! | a replica takes its place | the next call goes there; whoever watches is told to load everything. What the replica did not have yet is lost, unless [`wait_for_replicas`] is set: with one replica for each primary and a count of 1, no write that was acknowledged is |
+//! | a primary gives way and stays, or a new one joins | noticed within about a second, and followed |
+//! | one that was cut off comes back | for a moment it may answer with what it knew. Writes that it takes there are not confirmed by replicas |
+//!
+//! All servers are reached in the same way but for their addresses, which the cluster tells: with the same user and password, and the same
+//! encryption. With encryption, the cluster has to announce the names that are in its certificates
+//! (`cluster-announce-hostname`, `cluster-preferred-endpoint-type hostname`); behind a NAT, the addresses by which it is reached
+//! (`cluster-announce-ip`).
+//!
+//! # Redis Sentinel
+//!
+//! `redis-sentinel://user:password@host:port,host:port/primary/database` names sentinels (port 26379), and what they call the server.
+//! They are asked at each connection, all at once, and most votes count; and every 750 ms while changes are followed. The server has to say that it
+//! is a primary, and the sentinels, once it is reached, that it still is. When there is another one, connections to the one before are used no longer.
+//! One that is cut off from the sentinels takes writes until they reach it again, which are lost then: only
+//! [`wait_for_replicas`] tells. A store of which nobody watches the changes finds out when the server before hangs up, or refuses a write.
+//!
 //! # Permissions
 //!
 //! A user needs `+get +set +del +mget +scan ~features/*` and, so that no edit is lost, `+evalsha +eval`, or else `+watch +multi
 //! +exec +discard`. To be told of changes it needs `+client|tracking` and `+ping`; without the first the store polls, and its
-//! [`capabilities`] say so. A database other than 0 needs `+select`, and `WAIT` needs `+wait`.
+//! [`capabilities`] say so. A database other than 0 needs `+select`, and `WAIT` needs `+wait`. In a cluster, it also needs
+//! `+cluster|slots +cluster|info +cluster|nodes +asking`; by sentinels, `+role`, without which the server is not asked whether it is a primary,
+//! and, at the sentinels, `+sentinel|get-master-addr-by-name`.
 //!
 //! # Runtime
 //!
@@ -38,7 +66,8 @@
 //!
 //! # Features
 //!
-//! * `tls-rustls`: `rediss://`, with the certificates that the system trusts. The application's choice of a cryptography
+//! * `cluster`: `redis-cluster://`.
+//! * `tls-rustls`: `rediss://`, `rediss-cluster://` and `rediss-sentinel://`, with the certificates that the system trusts. The application's choice of a cryptography
 //!   provider for `rustls` is respected; without one, `ring` is chosen. For certificates of your own, see
 //!   [`RedisStore::builder_from_client`].
 //!

@@ -43,6 +43,9 @@ impl RedisStore {
     ///
     /// The address is `redis://user:password@host:port/database`, `rediss://…` with encryption (feature `tls-rustls`), or
     /// `unix:///path?db=0&user=me&pass=secret`. User, password, port (6379) and database (0) can be left out.
+    /// `redis-cluster://user:password@host:port,host:port` is a Redis Cluster (feature `cluster`), of which one or more servers are named, and
+    /// `redis-sentinel://user:password@host:port,host:port/primary/database?sentinel_user=me&sentinel_pass=secret` the server of that name
+    /// that sentinels watch over; both also with `rediss-`.
     ///
     /// # Errors
     ///
