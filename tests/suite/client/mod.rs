@@ -3,6 +3,7 @@
 mod concurrency;
 mod events;
 mod faults;
+mod outcomes;
 mod verbs;
 
 use flipper_core::{Bucketer, Condition, FeatureFlagClient, Percentage, Result};

@@ -1,13 +1,15 @@
 //! Read, change, compare and set: every edit of every verb goes through here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::FeatureFlagClient;
-use super::change::{Current, Plan, Target};
+use super::change::{Change, Current, Plan, Target};
 use super::deadline::Deadline;
 use super::locks::InHandlers;
-use crate::events::{Event, Phase, panic_error};
+use super::settle::Settling;
+use crate::events::{Edit, Event, Outcome, Payload, Phase, panic_error};
 use crate::store::{Expect, Version};
 use crate::{Error, ErrorKind, Flag, FlagName, Result, Timestamp};
 
@@ -16,11 +18,12 @@ const FIRST_WAIT: Duration = Duration::from_millis(2);
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// An attempt that was announced, with the state that it started from.
-struct Attempt {
+pub(super) struct Attempt {
     number: u32,
     time: Timestamp,
     before: Option<Flag>,
     base: Option<Version>,
+    was_unreadable: bool,
     plan: Plan,
 }
 
@@ -72,8 +75,10 @@ impl FeatureFlagClient {
         };
 
         // Writes without an answer. Each may land even later than a read that does not show it yet.
-        let mut lost: Vec<Attempt> = Vec::new();
-        let outcome = self.attempt_until_done(name, &mut plan, &deadline, &mut lost).await;
+        let mut lost: Vec<Arc<Attempt>> = Vec::new();
+        // Tells how the edit has ended when it is dropped, while the flag is still locked.
+        let mut settling = Settling::new(self, name);
+        let outcome = self.attempt_until_done(name, &mut plan, &deadline, &mut lost, &mut settling).await;
         // Whatever has ended the attempts: one that was lost may have happened.
         outcome.map_err(|error| if lost.is_empty() { error } else { outcome_unknown(error) })
     }
@@ -84,7 +89,8 @@ impl FeatureFlagClient {
         name: FlagName<'_>,
         plan: &mut P,
         deadline: &Deadline,
-        lost: &mut Vec<Attempt>,
+        lost: &mut Vec<Arc<Attempt>>,
+        settling: &mut Settling<'_>,
     ) -> Result<Option<Version>>
     where
         P: FnMut(&Current) -> Result<Option<Plan>> + Send,
@@ -96,6 +102,7 @@ impl FeatureFlagClient {
                 Ok(current) => {
                     if let Some(landed) = lost.iter().find(|attempt| attempt.plan.target.is(&current)) {
                         self.announce_done(name, landed);
+                        settling.has_ended(landed, Outcome::Done);
                         lost.clear();
                         return Ok(current.version().cloned());
                     }
@@ -113,26 +120,32 @@ impl FeatureFlagClient {
                             Err(Error::new(ErrorKind::Conflict, message))
                         };
                     };
-                    let attempt = self.announced(name, number, &current, plan)?;
+                    let attempt = self.announced(name, number, &current, plan, settling)?;
                     number += 1;
                     if deadline.has_passed() {
                         let message =
                             "the handlers of the event took longer than the edit may; nothing was written";
                         return Err(Error::new(ErrorKind::Unavailable, message));
                     }
-                    match self.write(name, &attempt.plan.target, current.expect(), deadline).await? {
+                    settling.is_writing(true);
+                    let written = self.write(name, &attempt.plan.target, current.expect(), deadline).await;
+                    settling.is_writing(false);
+                    match written? {
                         Written::Done(version) => {
                             self.announce_done(name, &attempt);
+                            settling.has_ended(&attempt, Outcome::Done);
                             lost.clear();
                             return Ok(version);
                         }
                         Written::NotReplicated(error) => {
                             self.announce_done(name, &attempt);
+                            settling.has_ended(&attempt, Outcome::NotReplicated);
                             lost.clear();
                             return Err(error);
                         }
                         Written::Conflict(error) => error,
                         Written::Lost(error) => {
+                            settling.is_lost(&attempt);
                             lost.push(attempt);
                             error
                         }
@@ -151,15 +164,26 @@ impl FeatureFlagClient {
     }
 
     /// Makes an attempt of a plan, and announces it.
-    fn announced(&self, name: FlagName<'_>, number: u32, current: &Current, plan: Plan) -> Result<Attempt> {
-        let attempt = Attempt {
+    fn announced(
+        &self,
+        name: FlagName<'_>,
+        number: u32,
+        current: &Current,
+        plan: Plan,
+        settling: &mut Settling<'_>,
+    ) -> Result<Arc<Attempt>> {
+        let attempt = Arc::new(Attempt {
             number,
             time: self.inner.clock.now(),
             before: current.readable().cloned(),
             base: current.version().cloned(),
+            was_unreadable: matches!(current, Current::Corrupt(_)),
             plan,
-        };
+        });
         self.announce(name, &attempt)?;
+        // From here on somebody may have been told.
+        settling.begins(&attempt);
+        self.announce_edit(name, &attempt)?;
         Ok(attempt)
     }
 
@@ -209,6 +233,41 @@ impl FeatureFlagClient {
         self.emit(name, attempt, Phase::Before).map_err(|(event, veto)| {
             Error::new(ErrorKind::PermissionDenied, format!("vetoed by a handler of {event}: {veto}"))
                 .with_source(veto)
+        })
+    }
+
+    /// Announces the write of an attempt as a whole. A veto ends the edit.
+    fn announce_edit(&self, name: FlagName<'_>, attempt: &Attempt) -> Result<()> {
+        let (emitter, _in_handlers) = (self.events().0, InHandlers::enter(self.identity(), name.as_str()));
+        let emit = || self.with_edit(name, attempt, |edit| emitter.emit_pre_edit(edit));
+        catch_unwind(AssertUnwindSafe(emit)).unwrap_or_else(|panic| Err(panic_error(&*panic))).map_err(
+            |veto| {
+                Error::new(ErrorKind::PermissionDenied, format!("vetoed by a handler of the edit: {veto}"))
+                    .with_source(veto)
+            },
+        )
+    }
+
+    /// Announces how an edit has ended. Nothing that handlers do changes it.
+    pub(super) fn announce_end(&self, name: FlagName<'_>, attempt: &Attempt, outcome: Outcome) {
+        let (emitter, _in_handlers) = (self.events().0, InHandlers::enter(self.identity(), name.as_str()));
+        let emit = || self.with_edit(name, attempt, |edit| emitter.emit_post_edit(edit, outcome));
+        if catch_unwind(AssertUnwindSafe(emit)).is_err() {
+            log::error!(target: "flipper::events", "the emitter has panicked at the end of an edit of {name:?}");
+        }
+    }
+
+    fn with_edit<T>(&self, name: FlagName<'_>, attempt: &Attempt, tell: impl FnOnce(&Edit<'_>) -> T) -> T {
+        let changes: Vec<Payload<'_>> = attempt.plan.changes.iter().map(Change::payload).collect();
+        tell(&Edit {
+            flag: name.as_str(),
+            changes: &changes,
+            attempt: attempt.number,
+            actor: self.actor.as_deref(),
+            time: attempt.time,
+            before: attempt.before.as_ref(),
+            was_unreadable: attempt.was_unreadable,
+            after: attempt.plan.target.flag(),
         })
     }
 

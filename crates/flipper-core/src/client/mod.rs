@@ -10,6 +10,7 @@ mod local_flag;
 mod locks;
 mod read;
 mod records;
+mod settle;
 mod verbs;
 mod when;
 

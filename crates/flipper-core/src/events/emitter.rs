@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::subscriber::dispatch;
-use super::{BoxError, Event, EventType, Handled, Phase, Subscriber};
+use super::{BoxError, Edit, Event, EventType, Handled, Outcome, Phase, Subscriber};
 
 /// A function that is called with an event.
 pub type Listener = Arc<dyn Fn(&Event<'_>) -> Handled + Send + Sync>;
@@ -23,6 +23,21 @@ pub trait Emitter: Send + Sync {
     ///
     /// Before a write, the error of the handler that vetoes. After it, errors have no effect but to be logged.
     fn emit(&self, event: &Event<'_>) -> Handled;
+
+    /// Tells subscribers of a write that is about to be made: [`Subscriber::on_pre_edit`]. Does nothing unless it is written.
+    ///
+    /// # Errors
+    ///
+    /// The error of the subscriber that vetoes.
+    fn emit_pre_edit(&self, edit: &Edit<'_>) -> Handled {
+        let _ = edit;
+        Ok(())
+    }
+
+    /// Tells subscribers how an edit has ended: [`Subscriber::on_post_edit`]. Does nothing unless it is written.
+    fn emit_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) {
+        let _ = (edit, outcome);
+    }
 
     /// Adds a listener for one event.
     fn add_listener(&self, event: EventType, listener: Listener, only_once: bool) -> ListenerId;
@@ -86,6 +101,13 @@ impl EventEmitter {
 }
 
 impl Handler {
+    /// Calls a subscriber; a panic is an error.
+    fn tell(&self, tell: impl FnOnce(&dyn Subscriber) -> Handled) -> Handled {
+        let Kind::Subscriber(subscriber) = &self.kind else { return Ok(()) };
+        catch_unwind(AssertUnwindSafe(|| tell(&**subscriber)))
+            .unwrap_or_else(|panic| Err(panic_error(&*panic)))
+    }
+
     /// Calls the handler if the event is its own.
     fn call(&self, event: &Event<'_>) -> Option<Handled> {
         let call = || match &self.kind {
@@ -140,6 +162,22 @@ impl Emitter for EventEmitter {
             self.edit(|handlers| handlers.retain(|handler| !handler.is_spent()));
         }
         outcome
+    }
+
+    fn emit_pre_edit(&self, edit: &Edit<'_>) -> Handled {
+        self.handlers().iter().try_for_each(|handler| handler.tell(|subscriber| subscriber.on_pre_edit(edit)))
+    }
+
+    fn emit_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) {
+        for handler in &*self.handlers() {
+            if let Err(error) = handler.tell(|subscriber| subscriber.on_post_edit(edit, outcome)) {
+                // The text is the handler's, and may panic as well.
+                let log = || {
+                    log::error!(target: "flipper::events", "a handler of the end of an edit of {:?} has failed: {error}", edit.flag);
+                };
+                let _ = catch_unwind(AssertUnwindSafe(log));
+            }
+        }
     }
 
     fn add_listener(&self, event: EventType, listener: Listener, only_once: bool) -> ListenerId {

@@ -1,6 +1,6 @@
 //! Subscribers: one method per event.
 
-use super::{Event, EventType};
+use super::{Edit, Event, EventType, Outcome};
 
 /// The error of a handler.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -42,6 +42,31 @@ macro_rules! subscriber {
                     Ok(())
                 }
             )*
+
+            /// A write is about to be made: all that an attempt changes, after the events before it, none of which was vetoed.
+            ///
+            /// It comes once for each attempt. Whoever was told is told by [`on_post_edit`](Self::on_post_edit) how the edit has ended.
+            ///
+            /// # Errors
+            ///
+            /// An error is a veto: nothing is written.
+            fn on_pre_edit(&self, edit: &Edit<'_>) -> Handled {
+                let _ = edit;
+                Ok(())
+            }
+
+            /// An edit has ended, of which at least one attempt was announced: exactly once, with the attempt that counts, and also if nobody
+            /// can tell whether its write has happened, or its future was dropped.
+            ///
+            /// For each flag, edits of one client come in the order of their writes. If the write stands, its events came before.
+            ///
+            /// # Errors
+            ///
+            /// An error is logged.
+            fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
+                let _ = (edit, outcome);
+                Ok(())
+            }
         }
 
         /// Calls the method of an event.
