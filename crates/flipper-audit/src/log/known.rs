@@ -1,0 +1,163 @@
+//! What the log knows of each flag.
+
+use std::collections::HashMap;
+
+use flipper_core::Flag;
+
+use crate::redact::Redaction;
+
+/// The last state of a flag, and what may have come of it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    flags: HashMap<Box<str>, State>,
+    /// Whether all flags of the store were seen: what is not known then was not there.
+    is_complete: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What it was when it was seen last; not known yet if there is none.
+    seen: Option<Seen>,
+    /// A change of which nobody could tell whether it has happened: its line, and what the flag would be then.
+    doubt: Option<(u64, Option<Flag>)>,
+    /// Whether an edit was announced by a line, and its end was not.
+    is_announced: bool,
+    /// How many edits are under way.
+    under_way: u32,
+    /// How many have ended.
+    ended: u64,
+}
+
+#[derive(Debug)]
+struct Seen {
+    flag: Option<Flag>,
+    /// Whether it was read from the log, where some of it may be redacted.
+    is_shown: bool,
+}
+
+/// How what is seen relates to what is known.
+pub(super) enum News {
+    /// It is the first time.
+    First,
+    /// It is as it was.
+    Same,
+    /// A change in doubt has happened: that of this line.
+    Resolved(u64),
+    /// Somebody else has changed it; what it was before.
+    Changed(Option<Flag>),
+}
+
+impl Known {
+    fn state(&mut self, name: &str) -> &mut State {
+        // Not to copy the name each time.
+        if !self.flags.contains_key(name) {
+            self.flags.insert(name.into(), State::default());
+        }
+        self.flags.entry(name.into()).or_default()
+    }
+
+    pub(super) fn begins(&mut self, name: &str) {
+        self.state(name).under_way += 1;
+    }
+
+    pub(super) fn ends(&mut self, name: &str) {
+        let state = self.state(name);
+        state.under_way = state.under_way.saturating_sub(1);
+        state.ended += 1;
+    }
+
+    /// Takes note that an edit was announced by a line.
+    pub(super) fn is_announced(&mut self, name: &str) {
+        self.state(name).is_announced = true;
+    }
+
+    /// Whether an edit was announced whose end is to be told.
+    pub(super) fn was_announced(&mut self, name: &str) -> bool {
+        std::mem::take(&mut self.state(name).is_announced)
+    }
+
+    /// Takes note that all flags were seen.
+    pub(super) fn is_complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    /// Whether a flag is known to be in this state.
+    pub(super) fn is(&self, name: &str, flag: Option<&Flag>, redaction: &Redaction) -> bool {
+        match self.flags.get(name).and_then(|state| state.seen.as_ref()) {
+            Some(seen) => seen.is(flag, redaction),
+            None => self.is_complete && flag.is_none(),
+        }
+    }
+
+    /// How many edits of a flag have ended; `None` if some are under way.
+    pub(super) fn quiet_since(&self, name: &str) -> Option<u64> {
+        match self.flags.get(name) {
+            Some(state) if state.under_way > 0 => None,
+            state => Some(state.map_or(0, |state| state.ended)),
+        }
+    }
+
+    /// Takes note of what a flag is, and returns how that relates to what was known.
+    pub(super) fn see(&mut self, name: &str, seen: Option<&Flag>, redaction: &Redaction) -> News {
+        let is_complete = self.is_complete;
+        let state = self.state(name);
+        let doubted = state.doubt.as_ref().filter(|(_, flag)| is_same(flag.as_ref(), seen));
+        let news = match &state.seen {
+            None if is_complete && seen.is_none() => News::Same,
+            None if is_complete => News::Changed(None),
+            None => News::First,
+            Some(known) if known.is(seen, redaction) => News::Same,
+            Some(_) if let Some((line, _)) = doubted => News::Resolved(*line),
+            Some(known) => News::Changed(known.flag.clone()),
+        };
+        if !matches!(news, News::Same) {
+            state.doubt = None;
+        }
+        state.seen = Some(Seen { flag: seen.cloned(), is_shown: false });
+        news
+    }
+
+    /// Takes note of what a flag was changed to.
+    pub(super) fn set(&mut self, name: &str, flag: Option<&Flag>) {
+        let state = self.state(name);
+        state.seen = Some(Seen { flag: flag.cloned(), is_shown: false });
+        state.doubt = None;
+    }
+
+    /// Takes note of what the log says of a flag.
+    pub(super) fn set_from_log(&mut self, name: &str, flag: Option<Flag>) {
+        let state = self.state(name);
+        // What this process has seen is newer.
+        if state.seen.as_ref().is_none_or(|seen| seen.is_shown) {
+            state.seen = Some(Seen { flag, is_shown: true });
+        }
+    }
+
+    /// Takes note of a change that may have happened.
+    pub(super) fn doubt(&mut self, name: &str, line: u64, flag: Option<&Flag>) {
+        self.state(name).doubt = Some((line, flag.cloned()));
+    }
+
+    /// The flags that were there when they were seen last.
+    pub(super) fn present(&self) -> Vec<Box<str>> {
+        let is_present = |state: &State| state.seen.as_ref().is_some_and(|seen| seen.flag.is_some());
+        self.flags.iter().filter(|(_, state)| is_present(state)).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Seen {
+    fn is(&self, other: Option<&Flag>, redaction: &Redaction) -> bool {
+        match (&self.flag, other) {
+            (Some(known), Some(seen)) if self.is_shown => known.as_json() == redaction.shown(seen),
+            (known, seen) => is_same(known.as_ref(), seen),
+        }
+    }
+}
+
+fn is_same(one: Option<&Flag>, other: Option<&Flag>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.as_json() == other.as_json(),
+        (None, None) => true,
+        _ => false,
+    }
+}
