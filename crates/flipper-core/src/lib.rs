@@ -53,7 +53,7 @@ pub mod store;
 
 pub use bucketer::{Bucketer, ConsistentHash};
 pub use check::Check;
-pub use client::{ClientBuilder, FeatureFlag, FeatureFlagClient, Flags, LocalClient, LocalFlag, When};
+pub use client::{ClientBuilder, EvaluationObserver, FeatureFlag, FeatureFlagClient, Flags, LocalClient, LocalFlag, Observed, When};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, ConditionBuilder};
 #[doc(hidden)]

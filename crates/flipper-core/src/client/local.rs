@@ -116,13 +116,25 @@ impl LocalClient {
         self.client.inner.semantics
     }
 
+    /// Whether somebody wants to know of each check.
+    #[inline]
+    pub(super) fn is_observed(&self) -> bool {
+        self.client.inner.observing.is_some()
+    }
+
     // In one place: put into each caller, it does not fit into the registers, and takes longer.
     #[inline(never)]
     pub(super) fn check(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
         match self.client.inner.check(&self.snapshot, hash, name, context, default) {
             found @ (Found::Off | Found::On) => found == Found::On,
-            Found::Absent => default,
-            Found::NeverLoaded => self.never_loaded(name, default),
+            Found::Absent => {
+                self.client.inner.observe(name, default, Some(Reason::NotFound));
+                default
+            }
+            Found::NeverLoaded => {
+                self.client.inner.observe(name, default, None);
+                self.never_loaded(name, default)
+            }
         }
     }
 
@@ -134,12 +146,14 @@ impl LocalClient {
         default: bool,
     ) -> Evaluation {
         let found = self.client.inner.evaluate(&self.snapshot, hash, name, context, default);
-        found.unwrap_or_else(|freshness| {
+        let evaluation = found.unwrap_or_else(|freshness| {
             if freshness == Freshness::NeverLoaded {
                 self.never_loaded(name, default);
             }
             Evaluation::new(default, Reason::NotFound, freshness)
-        })
+        });
+        self.client.inner.observe_evaluation(name, &evaluation);
+        evaluation
     }
 
     #[cold]
@@ -163,7 +177,7 @@ pub(super) enum Found {
 }
 
 impl Inner {
-    /// Checks a flag of the snapshot, for a context and with a default.
+    /// Checks a flag of the snapshot, for a context and with a default. The observer is told if there is such a flag.
     #[inline]
     pub(super) fn check(
         &self,
@@ -173,6 +187,9 @@ impl Inner {
         context: &Context<'_>,
         default: bool,
     ) -> Found {
+        if let Some(observing) = &self.observing {
+            return self.check_observed(observing, snapshot, hash, name, context, default);
+        }
         let found =
             snapshot.find_again(hash, name, |found, state| self.check_found(found, state, context, default));
         match found {

@@ -94,8 +94,11 @@ impl LocalFlag {
 
     #[cold]
     fn look_up(&self) {
+        // Whoever wants to know of each check is told by a whole one.
+        let is_observed = self.client.is_observed();
         let seen = self.client.snapshot().find(self.hash, &self.name, |found, state| {
             let found = match found.map(Bucket::verdict) {
+                _ if is_observed => RULES,
                 Some(Verdict::Off) => OFF,
                 // An attribute that Python cannot pass decides then.
                 Some(Verdict::On) if self.client.semantics() != Semantics::Documented => RULES,

@@ -8,6 +8,7 @@ mod list;
 mod local;
 mod local_flag;
 mod locks;
+mod observe;
 mod read;
 mod records;
 mod settle;
@@ -18,6 +19,7 @@ pub use handle::FeatureFlag;
 pub use list::Flags;
 pub use local::LocalClient;
 pub use local_flag::LocalFlag;
+pub use observe::{EvaluationObserver, Observed};
 pub use when::When;
 
 use std::fmt;
@@ -26,6 +28,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use locks::Locks;
+use observe::Observing;
 
 use crate::events::{Emitter, EventEmitter, Events};
 use crate::store::{Capabilities, Store};
@@ -69,6 +72,8 @@ struct Inner {
     emitter: RwLock<Arc<dyn Emitter>>,
     locks: Locks,
     semantics: Semantics,
+    /// Behind a pointer, since there is hardly ever one.
+    observing: Option<Box<Observing>>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     deadline: Duration,
@@ -86,6 +91,7 @@ impl FeatureFlagClient {
         ClientBuilder {
             store: Arc::new(store),
             semantics: Semantics::Documented,
+            observing: None,
             clock: Box::new(SystemClock),
             random: Box::new(ThreadRandom),
             deadline: ClientBuilder::DEADLINE,
@@ -181,6 +187,7 @@ impl fmt::Debug for FeatureFlagClient {
 pub struct ClientBuilder {
     store: Arc<dyn Store>,
     semantics: Semantics,
+    observing: Option<Box<Observing>>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     deadline: Duration,
@@ -193,6 +200,12 @@ impl ClientBuilder {
     /// Chooses the semantics; documented unless told.
     pub fn semantics(mut self, semantics: Semantics) -> Self {
         self.semantics = semantics;
+        self
+    }
+
+    /// Tells an observer of every check: of this client, its clones, its local clients and their handles. None unless told.
+    pub fn observer(mut self, observer: impl EvaluationObserver + 'static) -> Self {
+        self.observing = Some(Box::new(Observing::new(observer)));
         self
     }
 
@@ -216,7 +229,7 @@ impl ClientBuilder {
 
     /// Makes the client.
     pub fn build(self) -> FeatureFlagClient {
-        let Self { store, semantics, clock, random, deadline } = self;
+        let Self { store, semantics, observing, clock, random, deadline } = self;
         let emitter: Arc<dyn Emitter> = Arc::new(EventEmitter::new());
         let inner = Inner {
             snapshot: store.snapshot().cloned(),
@@ -224,6 +237,7 @@ impl ClientBuilder {
             emitter: RwLock::new(emitter),
             locks: Locks::default(),
             semantics,
+            observing,
             clock,
             random,
             deadline,

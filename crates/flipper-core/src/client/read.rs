@@ -35,6 +35,7 @@ impl FeatureFlagClient {
             Ok(evaluation) => evaluation.value,
             Err(error) => {
                 self.inner.failed_checks.fetch_add(1, Ordering::Relaxed);
+                self.inner.observe(name, default, None);
                 log::warn!(target: "flipper::checks", "{name:?} could not be checked, and is {default} by default: {error}");
                 default
             }
@@ -58,7 +59,10 @@ impl FeatureFlagClient {
     /// As [`try_is_enabled`](Self::try_is_enabled).
     pub async fn evaluate(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
         match self.peek(name, context, default) {
-            Some(evaluation) => Ok(evaluation),
+            Some(evaluation) => {
+                self.inner.observe_evaluation(name, &evaluation);
+                Ok(evaluation)
+            }
             None => Box::pin(self.ask(name, context, default)).await,
         }
     }
@@ -144,11 +148,17 @@ impl FeatureFlagClient {
     #[inline]
     fn peek_value(&self, name: &str, context: &Context<'_>, default: bool) -> Option<bool> {
         let Some(snapshot) = &self.inner.snapshot else {
-            return self.peek(name, context, default).map(|evaluation| evaluation.value);
+            let evaluation = self.peek(name, context, default)?;
+            self.inner.observe_evaluation(name, &evaluation);
+            return Some(evaluation.value);
         };
         match self.inner.check(snapshot, snapshot.hash(name), name, context, default) {
             found @ (Found::Off | Found::On) => Some(found == Found::On),
-            Found::Absent => FlagName::new(name).is_ok().then_some(default),
+            Found::Absent if FlagName::new(name).is_ok() => {
+                self.inner.observe(name, default, Some(Reason::NotFound));
+                Some(default)
+            }
+            Found::Absent => None,
             Found::NeverLoaded => None,
         }
     }
@@ -178,13 +188,15 @@ impl FeatureFlagClient {
             Err(error) => Err(error),
         };
         let known = known.map_err(|error| error.or_operation("check").or_flag(name))?;
-        Ok(match known.flag {
+        let evaluation = match known.flag {
             Some(flag) => {
                 let evaluation = self.inner.evaluator().evaluate(&flag, context, default);
                 Evaluation { freshness: known.freshness, ..evaluation }
             }
             None => Evaluation::new(default, Reason::NotFound, known.freshness),
-        })
+        };
+        self.inner.observe_evaluation(name, &evaluation);
+        Ok(evaluation)
     }
 
     async fn find(&self, operation: &'static str, name: &str) -> Result<Option<Versioned<Flag>>> {

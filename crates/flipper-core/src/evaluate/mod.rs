@@ -128,15 +128,15 @@ fn number(at: usize) -> u16 {
     u16::try_from(at).unwrap_or(u16::MAX)
 }
 
-const fn decide(value: bool, reason: Reason) -> Decision {
+pub(crate) const fn decide(value: bool, reason: Reason) -> Decision {
     Decision { value: Some(value), reason }
 }
 
-fn in_or_out(is_in: bool) -> Decision {
+pub(crate) fn in_or_out(is_in: bool) -> Decision {
     decide(is_in, if is_in { Reason::InBucket } else { Reason::OutOfBucket })
 }
 
-const UNSUPPORTED: Decision = Decision { value: None, reason: Reason::Unsupported };
+pub(crate) const UNSUPPORTED: Decision = Decision { value: None, reason: Reason::Unsupported };
 
 /// Evaluates flags, with a choice of semantics, clock and randomness.
 ///

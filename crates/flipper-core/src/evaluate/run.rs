@@ -5,10 +5,10 @@ use std::iter;
 use super::program::{
     BOOL, HASH, INT, INTS, RAMP, SHARE, TEXT, TEXTS, Test, fixed_share, name_of, split_off_short,
 };
-use super::{Evaluator, hash};
+use super::{Decision, Evaluator, decide, hash};
 use crate::context::is_same;
 use crate::percentage::Ramp;
-use crate::{Attribute, Context, Flag, Semantics, Timestamp};
+use crate::{Attribute, Context, Flag, Reason, Semantics, Timestamp};
 
 impl Evaluator<'_> {
     /// Returns whether an enabled flag is on, under documented semantics: the value of [`decide`](Self::decide), without
@@ -43,6 +43,21 @@ impl Evaluator<'_> {
         match find(context, test.variable) {
             Some(given) => test.passes(given).or_else(|| self.decide(flag, context).value),
             None => Some(true),
+        }
+    }
+
+    /// As [`run_test`](Self::run_test), with the reason.
+    #[inline(never)]
+    pub(crate) fn decide_test(&self, program: &[u8], flag: &Flag, context: Context<'_>) -> Decision {
+        let Some((test, _)) = Test::split_off(program) else { return self.decide(flag, context) };
+        let Some(given) = find(context, test.variable) else { return decide(true, Reason::Enabled) };
+        match test.passes(given) {
+            Some(true) => decide(true, Reason::ConditionsMet),
+            // Conditions without checks are in no program, and count.
+            Some(false) if flag.conditions().len() == 1 => {
+                decide(false, Reason::CheckFailed { condition: 0, check: 0 })
+            }
+            _ => self.decide(flag, context),
         }
     }
 

@@ -9,6 +9,7 @@ pub use edit::SnapshotEdit;
 pub use thread::release_thread;
 
 pub(crate) use bucket::{Bucket, Verdict};
+pub(crate) use table::Seed;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,7 +17,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use table::{Directory, Seed, Shard};
+use table::{Directory, Shard};
 use thread::Slot;
 
 use crate::{Flag, Freshness, Peek, Versioned};

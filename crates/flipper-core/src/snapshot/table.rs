@@ -35,17 +35,17 @@ pub(super) struct Shard {
 /// Chooses a hash function: one of its own for each snapshot, so that names that collide in one do not in another. Whoever
 /// makes them collide all the same gets a long search, and a directory of limited size.
 #[derive(Clone, Copy)]
-pub(super) struct Seed(u64);
+pub(crate) struct Seed(u64);
 
 impl Seed {
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         // Not from the thread's generator, which an application may have seeded.
         Self(RandomState::new().hash_one(0))
     }
 
     /// Hashes a name by one write, which is what `str` does not.
     #[inline]
-    pub(super) fn hash(self, name: &[u8]) -> u64 {
+    pub(crate) fn hash(self, name: &[u8]) -> u64 {
         let mut hasher = FixedState::with_seed(self.0).build_hasher();
         hasher.write(name);
         hasher.finish()

@@ -1,0 +1,271 @@
+//! A bounded queue before a sink.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use flipper_core::events::{Edit, Handled, Outcome, Subscriber};
+use flipper_core::{Error, ErrorKind, FeatureFlagClient, Result};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::Sink;
+use crate::Record;
+use crate::redact::Redaction;
+
+/// Tells a [`Sink`] of every change of a client, in the background and in order.
+///
+/// It is a subscriber. A change is put into a queue, which takes no time, and a thread of its own, with a runtime of its own, takes it to the sink: so a sink that is slow,
+/// blocks or fails holds up neither edits nor checks. If the queue is full the change is dropped, and [`stats`](Self::stats) counts it; what must not be missing belongs
+/// into an [audit log](crate::AuditLog).
+///
+/// Edits that were certainly not made are not told.
+///
+/// [`shutdown`](Self::shutdown) tells the sink the rest. Without it, what is in the queue is lost when the last clone is dropped, and its client with it.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use flipper_audit::{Record, Sink, SinkQueue};
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_memory::MemoryStore;
+/// # struct Print;
+/// # #[async_trait::async_trait]
+/// # impl Sink for Print {
+/// #     async fn send(&mut self, record: &Record) -> flipper_core::Result<()> {
+/// #         println!("{}", record.to_json());
+/// #         Ok(())
+/// #     }
+/// # }
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let queue = SinkQueue::builder().capacity(1_000).start(Print)?;
+/// queue.subscribe_to(&client);
+/// client.create("CHECKOUT").await?;
+/// let stats = queue.shutdown(Duration::from_secs(5)).await;
+/// assert_eq!((stats.sent, stats.dropped), (1, 0));
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SinkQueue(Arc<Shared>);
+
+struct Shared {
+    queue: mpsc::Sender<Record>,
+    close: Mutex<Option<oneshot::Sender<Close>>>,
+    counters: Arc<Counters>,
+    redaction: Redaction,
+}
+
+/// Asks the thread to end.
+struct Close {
+    deadline: Instant,
+    done: oneshot::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    sent: AtomicU64,
+    failed: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Says what has become of the changes of a [`SinkQueue`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueStats {
+    /// How many the sink has taken.
+    pub sent: u64,
+    /// How many it has not taken.
+    pub failed: u64,
+    /// How many it was not told of: there was no room in the queue, or no time when it was shut down.
+    pub dropped: u64,
+    /// How many wait.
+    pub queued: u64,
+}
+
+/// Chooses how a [`SinkQueue`] works.
+#[derive(Clone, Debug)]
+#[must_use = "a queue is made by `start`"]
+pub struct SinkQueueBuilder {
+    capacity: usize,
+    redaction: Redaction,
+}
+
+impl SinkQueueBuilder {
+    /// Chooses how many changes may wait; 1,024 unless told, and one at the least.
+    pub fn capacity(self, changes: usize) -> Self {
+        Self { capacity: changes.clamp(1, 1 << 20), ..self }
+    }
+
+    /// Writes `[redacted]` in the place of these members of client data, at any depth.
+    pub fn redact<K: Into<Box<str>>>(self, keys: impl IntoIterator<Item = K>) -> Self {
+        Self { redaction: Redaction::new(keys), ..self }
+    }
+
+    /// Starts the thread that takes changes to a sink.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](ErrorKind::Unavailable) if there can be no thread.
+    pub fn start(self, sink: impl Sink) -> Result<SinkQueue> {
+        let unavailable = |error: std::io::Error| {
+            Error::new(ErrorKind::Unavailable, format!("a thread for the sink cannot be started: {error}"))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
+        let (queue, records) = mpsc::channel(self.capacity);
+        let (close, closed) = oneshot::channel();
+        let counters = Arc::new(Counters::default());
+        let theirs = Arc::clone(&counters);
+        let run = move || runtime.block_on(run(sink, records, closed, &theirs));
+        std::thread::Builder::new().name("flipper-sink".to_owned()).spawn(run).map_err(unavailable)?;
+        let shared = Shared { queue, close: Mutex::new(Some(close)), counters, redaction: self.redaction };
+        Ok(SinkQueue(Arc::new(shared)))
+    }
+}
+
+impl SinkQueue {
+    /// Starts a queue, to choose how many changes may wait and what is redacted.
+    pub fn builder() -> SinkQueueBuilder {
+        SinkQueueBuilder { capacity: 1_024, redaction: Redaction::default() }
+    }
+
+    /// Registers the queue with a client, and all of its clones.
+    pub fn subscribe_to(&self, client: &FeatureFlagClient) {
+        client.events().register_subscriber(Arc::new(self.clone()));
+    }
+
+    /// Returns what has become of the changes so far.
+    pub fn stats(&self) -> QueueStats {
+        let Counters { sent, failed, dropped } = &*self.0.counters;
+        let [sent, failed, dropped] = [sent, failed, dropped].map(|counter| counter.load(Ordering::Relaxed));
+        let queued = self.0.queue.max_capacity().saturating_sub(self.0.queue.capacity()) as u64;
+        QueueStats { sent, failed, dropped, queued }
+    }
+
+    /// Tells the sink what is in the queue, for so long at the most, and ends the thread. What is left then counts as dropped, as does what is changed
+    /// later. A sink that blocks its thread is not waited for any longer either.
+    pub async fn shutdown(&self, limit: Duration) -> QueueStats {
+        let close = self.0.close.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(close) = close {
+            let (done, is_done) = oneshot::channel();
+            if close.send(Close { deadline: Instant::now() + limit, done }).is_ok() {
+                // The thread may be blocked; and whoever waits here may have no timer.
+                let (late, is_late) = oneshot::channel::<()>();
+                let timer = move || {
+                    std::thread::sleep(limit + Duration::from_millis(100));
+                    drop(late);
+                };
+                let _ = std::thread::Builder::new().name("flipper-sink-timer".to_owned()).spawn(timer);
+                tokio::select! {
+                    _ = is_done => {}
+                    _ = is_late => {}
+                }
+            }
+        }
+        self.stats()
+    }
+}
+
+impl Subscriber for SinkQueue {
+    fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
+        if outcome != Outcome::NotDone {
+            let record = Record::of_edit(edit, outcome, &self.0.redaction);
+            if self.0.queue.try_send(record).is_err() {
+                self.0.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes records to the sink until the queue is closed or gone.
+async fn run(
+    mut sink: impl Sink,
+    mut records: mpsc::Receiver<Record>,
+    closed: oneshot::Receiver<Close>,
+    counters: &Counters,
+) {
+    let mut closed = Some(closed);
+    let mut closing: Option<Close> = None;
+    loop {
+        let record = match &closing {
+            // What is sent later finds no queue.
+            Some(_) => match records.try_recv() {
+                Ok(record) => Some(record),
+                Err(_) => break,
+            },
+            None => {
+                let is_closed = closed.take();
+                let Some(mut is_closed) = is_closed else { break };
+                tokio::select! {
+                    record = records.recv() => {
+                        closed = Some(is_closed);
+                        record
+                    }
+                    close = &mut is_closed => {
+                        records.close();
+                        match close {
+                            Ok(close) => {
+                                closing = Some(close);
+                                continue;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                }
+            }
+        };
+        let Some(record) = record else { break };
+        let is_sent = {
+            let mut send = std::pin::pin!(sink.send(&record));
+            loop {
+                match (&mut closing, &mut closed) {
+                    (Some(close), _) => match tokio::time::timeout_at(close.deadline, send.as_mut()).await {
+                        Ok(result) => break Some(result),
+                        Err(_) => break None,
+                    },
+                    (None, Some(is_closed)) => tokio::select! {
+                        result = send.as_mut() => break Some(result),
+                        close = is_closed => {
+                            records.close();
+                            match close {
+                                Ok(close) => closing = Some(close),
+                                // Nobody is left to wait for it.
+                                Err(_) => break None,
+                            }
+                        }
+                    },
+                    (None, None) => break None,
+                }
+            }
+        };
+        match is_sent {
+            Some(Ok(())) => counters.sent.fetch_add(1, Ordering::Relaxed),
+            Some(Err(error)) => {
+                log::error!(target: "flipper::audit", "a change of {:?} could not be told: {error}", record.flag);
+                counters.failed.fetch_add(1, Ordering::Relaxed)
+            }
+            None => {
+                counters.dropped.fetch_add(1, Ordering::Relaxed);
+                break;
+            }
+        };
+    }
+    records.close();
+    while records.try_recv().is_ok() {
+        counters.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+    if let Some(close) = closing {
+        let _ = close.done.send(());
+    }
+}
+
+impl fmt::Debug for SinkQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SinkQueue").field("stats", &self.stats()).finish()
+    }
+}

@@ -1,0 +1,129 @@
+//! Logs that are opened again, also after a crash.
+
+use std::fs;
+use std::io::Write;
+
+use flipper_audit::{AuditLog, LineKind, Verifier};
+use flipper_core::ErrorKind;
+
+use super::{changes, entries, logged, place, quick};
+
+#[tokio::test]
+async fn a_log_goes_on_where_it_was_left() {
+    let (_directory, path) = place();
+    for round in 0..5 {
+        let log = quick().rotate_at(2_000).open(&path).unwrap();
+        logged(&log).create(&format!("F{round}")).await.unwrap();
+    }
+    let expected: Vec<_> = (0..5).map(|round| format!("create F{round} client done")).collect();
+    assert_eq!(changes(&path), expected);
+    assert!(Verifier::new(&path).run().unwrap().is_intact());
+}
+
+#[tokio::test]
+async fn a_line_that_is_half_written_is_cut_off_and_that_is_recorded() {
+    let (_directory, path) = place();
+    drop(quick().open(&path).unwrap());
+    let first = fs::read(&path).unwrap();
+    logged(&quick().open(&path).unwrap()).create("X").await.unwrap();
+    let whole = fs::read(&path).unwrap();
+    // Also in the middle of the first line of all.
+    for len in (1..first.len()).step_by(7).chain((first.len() + 1..whole.len()).step_by(13)) {
+        fs::write(&path, &whole[..len]).unwrap();
+        let torn = len - if len > first.len() { first.len() } else { 0 };
+        assert_eq!(Verifier::new(&path).run().unwrap().torn_bytes, torn as u64);
+        let log = quick().open(&path).unwrap();
+        let kinds: Vec<_> = entries(&path).iter().map(flipper_audit::Entry::kind).collect();
+        assert_eq!(kinds, [LineKind::Begin, LineKind::Recovered], "{len}");
+        assert!(entries(&path)[1].as_json().contains(&format!("\"torn_bytes\":{torn},")));
+        assert!(Verifier::new(&path).head(log.head()).run().unwrap().is_intact());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_moved_away_before_the_next_was_begun_is_gone_on_from() {
+    let (_directory, path) = place();
+    logged(&quick().open(&path).unwrap()).create("X").await.unwrap();
+    for begun in [false, true] {
+        let number = if begun { 2 } else { 1 };
+        fs::rename(&path, path.with_file_name(format!("audit.jsonl.{number:06}"))).unwrap();
+        if begun {
+            fs::write(&path, "").unwrap();
+        }
+        let log = quick().open(&path).unwrap();
+        logged(&log).create("Y").await.unwrap();
+        let found = Verifier::new(&path).head(log.head()).run().unwrap();
+        assert!(found.is_intact() && found.files == number + 1, "{found:?}");
+    }
+    assert_eq!(changes(&path).len(), 3);
+}
+
+#[test]
+fn a_log_has_one_writer() {
+    let (_directory, path) = place();
+    let first = AuditLog::open(&path).unwrap();
+    let error = AuditLog::open(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("one writer"), "{error}");
+    drop(first);
+    AuditLog::open(&path).unwrap();
+}
+
+#[test]
+fn a_log_that_was_altered_is_not_gone_on_with() {
+    let (_directory, path) = place();
+    drop(AuditLog::open(&path).unwrap());
+    let whole = fs::read_to_string(&path).unwrap();
+    for altered in
+        [whole.replace("\"file\":1", "\"file\":2"), format!("{whole}{{}}\n"), "not a log\n".to_owned()]
+    {
+        fs::write(&path, &altered).unwrap();
+        let error = AuditLog::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.message().contains("line "), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), altered, "it is left as it is");
+    }
+}
+
+#[test]
+fn a_log_is_opened_with_its_own_key_only() {
+    let (_directory, path) = place();
+    drop(quick().key("one").open(&path).unwrap());
+    assert_eq!(quick().open(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(quick().key("two").open(&path).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(quick().key("").open(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let shown = format!("{:?} {:?}", quick().key("s3cret"), quick().key("one").open(&path).unwrap());
+    assert!(!shown.contains("s3cret") && !shown.contains("115, 51"), "{shown}");
+}
+
+#[test]
+fn what_stands_in_the_way_is_named() {
+    let (directory, path) = place();
+    assert_eq!(AuditLog::open("/").unwrap_err().kind(), ErrorKind::InvalidInput);
+    let error = AuditLog::open(directory.path().join("none/audit.jsonl")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.message().contains("none/audit.jsonl"), "{error}");
+    fs::create_dir(&path).unwrap();
+    assert!(AuditLog::open(&path).is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_a_log() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_directory, path) = place();
+    drop(AuditLog::open(&path).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn bytes_after_the_last_line_do_not_end_up_in_the_next() {
+    let (_directory, path) = place();
+    drop(quick().open(&path).unwrap());
+    let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(&[0; 4096]).unwrap();
+    let log = quick().open(&path).unwrap();
+    logged(&log).create("X").await.unwrap();
+    assert_eq!(changes(&path), ["create X client done"]);
+    assert!(Verifier::new(&path).head(log.head()).run().unwrap().is_intact());
+}
