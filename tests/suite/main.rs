@@ -1,6 +1,7 @@
 //! The tests of the whole: one binary, a module per subject.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod audit;
 mod cached;
 mod client;
 mod consul;

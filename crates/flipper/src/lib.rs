@@ -30,12 +30,16 @@
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
 //! were checked last: `redis://host?mirror`, `redis://host?cache=5000&ttl=30`; `replicated` adds `ReplicatedStore`, which keeps copies in other stores.
+//! `audit` adds the audit log, `audit-tracing`, `audit-metrics` and `audit-webhook` what traces, measures and tells changes and checks: see `audit`.
 //! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`, `postgres://host?sslmode=require`.
 
 mod address;
 mod wrapper;
 
 pub use address::open;
+/// The audit log, and what traces, measures and tells changes and checks: features `audit`, `audit-tracing`, `audit-metrics`, `audit-webhook`.
+#[cfg(any(feature = "audit", feature = "audit-tracing", feature = "audit-metrics", feature = "audit-webhook"))]
+pub use flipper_audit as audit;
 #[cfg(feature = "cached")]
 pub use flipper_cached::{CacheStats, CachedStore, CachedStoreBuilder};
 #[cfg(feature = "consul")]

@@ -7,6 +7,7 @@ mod checks;
 mod memory;
 mod model;
 mod names;
+mod observed;
 mod reentry;
 mod snapshots;
 mod tasks;

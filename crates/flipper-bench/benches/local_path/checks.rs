@@ -19,14 +19,15 @@ pub fn plain(count: usize, bars: &mut Bars) -> f64 {
     let names = flipper_bench::names(count);
     let absent: Vec<Box<str>> = names.iter().map(|name| format!("{name}x").into()).collect();
     let (floor, local) = (Floor::new(&names), flags::client(&names, flags::plain));
+    let metered = flags::metered(&names, flags::plain);
     let client = local.client().clone();
     let mut handles: Vec<_> = names.iter().map(|name| local.flag(name.clone())).collect();
     fastrand::Rng::with_seed(7).shuffle(&mut handles);
     let mut handles = handles.iter().cycle();
 
     let mut read = floor.reader();
-    let mut orders = std::array::from_fn::<_, 4, _>(|_| Shuffled::new(&names));
-    let [for_floor, for_plain, for_context, for_client] = &mut orders;
+    let mut orders = std::array::from_fn::<_, 5, _>(|_| Shuffled::new(&names));
+    let [for_floor, for_plain, for_context, for_client, for_metered] = &mut orders;
     let mut for_miss = Shuffled::new(&absent);
     let ns = Race::new()
         .over(count)
@@ -40,13 +41,18 @@ pub fn plain(count: usize, bars: &mut Bars) -> f64 {
         })
         .subject("by handle", || handles.next().unwrap().is_enabled(&Context::EMPTY))
         .subject("by name, no such flag", || local.is_enabled(for_miss.pick(), &Context::EMPTY))
+        .subject("by name, counted", || metered.is_enabled(for_metered.pick(), &Context::EMPTY))
         .subject("client.is_enabled(..).await", || poll(&client, for_client.pick()))
         .run();
-    let &[floor, plain, context, handle, miss, client] = &ns[..] else { return f64::NAN };
+    let &[floor, plain, context, handle, miss, counted, client] = &ns[..] else { return f64::NAN };
     bars.at_most(&format!("local_path.plain.{count}"), plain / floor, 1.4);
     bars.at_most(&format!("local_path.context.{count}"), context - plain, 3.0);
     bars.at_most(&format!("local_path.handle.{count}"), handle / floor, 0.3);
     bars.at_most(&format!("local_path.miss.{count}"), miss / floor, 1.4);
+    if count <= HOT {
+        // Among more flags, the counters of each are one more line of memory to wait for.
+        bars.at_most(&format!("local_path.counted.{count}"), counted - floor, 5.0);
+    }
     bars.at_most(&format!("local_path.async.{count}"), client - plain, 10.0);
     floor
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
+use flipper_audit::EvaluationMeter;
 use flipper_core::{
     Bucketer, Condition, FeatureFlagClient, Flag, FlagName, Freshness, LocalClient, Percentage, Snapshot,
     Timestamp, Version, Versioned,
@@ -57,11 +58,20 @@ pub fn snapshot(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> Snapshot {
 
 /// A client of a memory store with a flag of each name, loaded from bytes as from any store.
 pub fn client(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
+    loaded(FeatureFlagClient::new(MemoryStore::new()), names, flag)
+}
+
+/// The same, and each check is counted.
+pub fn metered(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
+    loaded(FeatureFlagClient::builder(MemoryStore::new()).observer(EvaluationMeter::new()).build(), names, flag)
+}
+
+fn loaded(client: FeatureFlagClient, names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
     let stored: Vec<_> = names.iter().map(|name| flag(name).as_json().to_owned()).collect();
     let read = |(name, stored): (&Box<str>, String)| {
         record(Flag::read(FlagName::new(name).unwrap(), stored.as_bytes()).unwrap())
     };
-    let local = FeatureFlagClient::new(MemoryStore::new()).local().unwrap();
+    let local = client.local().unwrap();
     local.snapshot().edit(|edit| edit.replace_all(names.iter().zip(stored).map(read)));
     local
 }
