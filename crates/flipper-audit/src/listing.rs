@@ -15,9 +15,6 @@ pub(crate) trait Watcher: Send + Unpin {
 
     /// It has failed.
     fn error(&mut self, error: &Error);
-
-    /// It has come to its end.
-    fn end(&mut self) {}
 }
 
 pub(crate) struct Watched<'s, W> {
@@ -37,10 +34,8 @@ impl<W: Watcher> Stream for Watched<'_, W> {
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { records, watcher } = &mut *self;
         let next = watcher.poll(|| records.as_mut().poll_next(task));
-        match &next {
-            Poll::Ready(Some(Err(error))) => watcher.error(error),
-            Poll::Ready(None) => watcher.end(),
-            _ => {}
+        if let Poll::Ready(Some(Err(error))) = &next {
+            watcher.error(error);
         }
         next
     }

@@ -152,6 +152,8 @@ impl SinkQueue {
         let close = self.0.close.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(close) = close {
             let (done, is_done) = oneshot::channel();
+            // Longer than anybody waits.
+            let limit = limit.min(Duration::from_hours(24 * 365));
             if close.send(Close { deadline: Instant::now() + limit, done }).is_ok() {
                 // The thread may be blocked; and whoever waits here may have no timer.
                 let (late, is_late) = oneshot::channel::<()>();
