@@ -16,7 +16,10 @@ async fn main() -> flipper::Result<()> {
     alice.create_with("CHECKOUT", false, [("email", "alice@example.com")]).await?;
     alice.enable("CHECKOUT").await?;
     let then = Timestamp::now();
-    client.as_actor("bob").add_condition("CHECKOUT", &Condition::builder().eq("plan", "gold").build()?).await?;
+    client
+        .as_actor("bob")
+        .add_condition("CHECKOUT", &Condition::builder().eq("plan", "gold").build()?)
+        .await?;
 
     println!("What has happened:");
     let out = &mut std::io::stdout();

@@ -81,8 +81,8 @@ mod traced;
 pub use self::difference::Difference;
 #[cfg(feature = "log")]
 pub use self::log::{
-    AuditLog, AuditLogBuilder, AuditStats, Damage, DamageKind, Entries, Entry, Fsync, Head, History, LineKind,
-    StateAt, Verification, Verifier, print,
+    AuditLog, AuditLogBuilder, AuditStats, Damage, DamageKind, Entries, Entry, Fsync, Head, History,
+    LineKind, StateAt, Verification, Verifier, print,
 };
 #[cfg(feature = "metrics")]
 pub use self::metrics::{EvaluationCount, EvaluationMeter, MeteredStore, MetricsPublisher};

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use flipper_core::events::{Edit, Handled, Outcome, Phase, Subscriber};
 use flipper_core::{
-    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Known, Listed, Page, Peek, Result, Snapshot, Store,
-    Version, Versioned,
+    BoxStream, Capabilities, Change, Expect, Flag, FlagName, Known, Listed, Page, Peek, Result, Snapshot,
+    Store, Version, Versioned,
 };
 use tracing::{Instrument, Level, Span};
 
@@ -48,7 +48,9 @@ impl Subscriber for TracingSubscriber {
         match outcome {
             Outcome::Done => tell!(Level::INFO, "a flag was changed"),
             Outcome::NotDone => tell!(Level::DEBUG, "a flag was not changed"),
-            Outcome::NotReplicated => tell!(Level::WARN, "a flag was changed, and the change is not replicated"),
+            Outcome::NotReplicated => {
+                tell!(Level::WARN, "a flag was changed, and the change is not replicated")
+            }
             _ => tell!(Level::WARN, "a flag may have been changed: nobody can tell"),
         }
         Ok(())

@@ -53,7 +53,10 @@ pub mod store;
 
 pub use bucketer::{Bucketer, ConsistentHash};
 pub use check::Check;
-pub use client::{ClientBuilder, EvaluationObserver, FeatureFlag, FeatureFlagClient, Flags, LocalClient, LocalFlag, Observed, When};
+pub use client::{
+    ClientBuilder, EvaluationObserver, FeatureFlag, FeatureFlagClient, Flags, LocalClient, LocalFlag,
+    Observed, When,
+};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, ConditionBuilder};
 #[doc(hidden)]

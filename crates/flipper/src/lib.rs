@@ -38,7 +38,12 @@ mod wrapper;
 
 pub use address::open;
 /// The audit log, and what traces, measures and tells changes and checks: features `audit`, `audit-tracing`, `audit-metrics`, `audit-webhook`.
-#[cfg(any(feature = "audit", feature = "audit-tracing", feature = "audit-metrics", feature = "audit-webhook"))]
+#[cfg(any(
+    feature = "audit",
+    feature = "audit-tracing",
+    feature = "audit-metrics",
+    feature = "audit-webhook"
+))]
 pub use flipper_audit as audit;
 #[cfg(feature = "cached")]
 pub use flipper_cached::{CacheStats, CachedStore, CachedStoreBuilder};

@@ -30,7 +30,11 @@ fn a_writer_that_is_killed_leaves_a_log_that_verifies_up_to_its_last_whole_line(
         // As it was left, and with what was known before.
         let found = Verifier::new(&path).head(head).run().unwrap();
         assert!(found.is_intact(), "round {round}: {:?}", found.damage);
-        assert!(found.head.lines() >= told, "line {told} was told to be written, and there are {}", found.head.lines());
+        assert!(
+            found.head.lines() >= told,
+            "line {told} was told to be written, and there are {}",
+            found.head.lines()
+        );
         torn += u64::from(found.torn_bytes > 0);
         // And as it is gone on with.
         head = AuditLog::builder().fsync(Fsync::Never).rotate_at(100_000).open(&path).unwrap().head();

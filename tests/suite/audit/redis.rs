@@ -76,7 +76,8 @@ async fn what_another_client_of_the_same_redis_does_is_recorded_as_somebody_else
     let task = tokio::spawn(async move { follower.follow(store as Arc<dyn Store>).await });
     ours.create("OURS").await.unwrap();
     theirs.create("THEIRS").await.unwrap();
-    let is_told = || changes(&path).iter().any(|record| record.flag == "THEIRS" && record.source == Source::Watch);
+    let is_told =
+        || changes(&path).iter().any(|record| record.flag == "THEIRS" && record.source == Source::Watch);
     let wait = async {
         while !is_told() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -86,6 +87,9 @@ async fn what_another_client_of_the_same_redis_does_is_recorded_as_somebody_else
     ours.close().await.unwrap();
     task.await.unwrap().unwrap();
     let sources: Vec<_> = changes(&path).iter().map(|record| (record.flag.clone(), record.source)).collect();
-    assert_eq!(sources.iter().filter(|(flag, _)| flag == "OURS").collect::<Vec<_>>(), [&("OURS".to_owned(), Source::Client)]);
+    assert_eq!(
+        sources.iter().filter(|(flag, _)| flag == "OURS").collect::<Vec<_>>(),
+        [&("OURS".to_owned(), Source::Client)]
+    );
     assert_eq!(sources.len(), 2);
 }

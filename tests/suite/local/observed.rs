@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use flipper_core::{
-    Bucketer, Condition, Context, EvaluationObserver, FeatureFlagClient, LocalClient, Observed, Percentage, Reason,
-    Semantics, ctx,
+    Bucketer, Condition, Context, EvaluationObserver, FeatureFlagClient, LocalClient, Observed, Percentage,
+    Reason, Semantics, ctx,
 };
 use flipper_memory::MemoryStore;
 use flipper_testkit::{Fault, FaultStore, Operation};
@@ -16,7 +16,12 @@ struct Observer(Arc<Mutex<Vec<Seen>>>);
 
 impl EvaluationObserver for Observer {
     fn on_evaluation(&self, observed: &Observed<'_>) {
-        self.0.lock().unwrap().push((observed.flag.to_owned(), observed.key, observed.value, observed.reason));
+        self.0.lock().unwrap().push((
+            observed.flag.to_owned(),
+            observed.key,
+            observed.value,
+            observed.reason,
+        ));
     }
 }
 
@@ -31,8 +36,19 @@ impl Observer {
 async fn flags(client: &FeatureFlagClient) -> Vec<&'static str> {
     let condition = |value: &str| Condition::builder().eq("plan", value).build().unwrap();
     let half = || Percentage::new(0.5).unwrap();
-    let names =
-        ["OFF", "ON", "TEST", "TESTS", "SHARE", "NOBODY", "HASH", "BOTH", "NO_CHECKS", "FLOAT", "TWO_CONDITIONS"];
+    let names = [
+        "OFF",
+        "ON",
+        "TEST",
+        "TESTS",
+        "SHARE",
+        "NOBODY",
+        "HASH",
+        "BOTH",
+        "NO_CHECKS",
+        "FLOAT",
+        "TWO_CONDITIONS",
+    ];
     for name in names {
         client.create_with(name, name != "OFF", flipper_core::json::Object::default()).await.unwrap();
     }
@@ -74,7 +90,11 @@ async fn check_all(semantics: Semantics) {
                 assert_eq!(observer.take(), [(name.to_owned(), value, reason)], "evaluate");
                 let is = |what: &str, answer: bool| {
                     assert_eq!(answer, value, "{what} {name} {context:?}");
-                    assert_eq!(observer.take(), [(name.to_owned(), value, reason)], "{what} {name} {context:?}");
+                    assert_eq!(
+                        observer.take(),
+                        [(name.to_owned(), value, reason)],
+                        "{what} {name} {context:?}"
+                    );
                 };
                 is("by name", local.is_enabled_or(name, &context, default));
                 is("by handle", handle.is_enabled_or(&context, default));
@@ -108,7 +128,8 @@ async fn a_store_that_has_to_be_asked_is_told_of_as_well_and_its_errors_without_
     assert!(client.is_enabled_or("Y", &Context::EMPTY, true).await);
     store.push(Operation::Get, Fault::Fail(flipper_core::ErrorKind::Unavailable));
     assert!(client.is_enabled_or("X", &Context::EMPTY, true).await);
-    let expected = [("X", false, Some(Reason::Disabled)), ("Y", true, Some(Reason::NotFound)), ("X", true, None)];
+    let expected =
+        [("X", false, Some(Reason::Disabled)), ("Y", true, Some(Reason::NotFound)), ("X", true, None)];
     assert_eq!(observer.take(), expected.map(|(flag, value, reason)| (flag.to_owned(), value, reason)));
     // Where the caller gets the error there is no answer.
     store.push(Operation::Get, Fault::Fail(flipper_core::ErrorKind::Unavailable));

@@ -111,6 +111,11 @@ impl Counts {
     /// What there is, as it is told.
     pub(super) fn of(self, flag: &str) -> impl Iterator<Item = EvaluationCount> {
         let counts = KINDS.into_iter().zip(self.0).filter(|(_, count)| *count > 0);
-        counts.map(move |((value, reason), count)| EvaluationCount { flag: flag.into(), value, reason, count })
+        counts.map(move |((value, reason), count)| EvaluationCount {
+            flag: flag.into(),
+            value,
+            reason,
+            count,
+        })
     }
 }

@@ -117,7 +117,8 @@ impl EvaluationMeter {
         let mut counts = ended.clone();
         running.iter().for_each(|thread| thread.add_to(&mut counts));
         drop(threads);
-        let mut counts: Vec<_> = counts.into_iter().flat_map(|(flag, counts)| counts.of(&flag).collect::<Vec<_>>()).collect();
+        let mut counts: Vec<_> =
+            counts.into_iter().flat_map(|(flag, counts)| counts.of(&flag).collect::<Vec<_>>()).collect();
         counts.sort_unstable_by(|a, b| (&a.flag, a.reason, a.value).cmp(&(&b.flag, b.reason, b.value)));
         counts
     }

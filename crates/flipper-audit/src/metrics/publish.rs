@@ -113,9 +113,11 @@ impl MetricsPublisher {
     {
         self.source(move || {
             for (replica, lag, queued, is_behind) in read() {
-                metrics::gauge!("flipper_replica_lag_seconds", "replica" => replica.clone()).set(lag.as_secs_f64());
+                metrics::gauge!("flipper_replica_lag_seconds", "replica" => replica.clone())
+                    .set(lag.as_secs_f64());
                 metrics::gauge!("flipper_replica_queued", "replica" => replica.clone()).set(queued as f64);
-                metrics::gauge!("flipper_replica_behind", "replica" => replica).set(f64::from(u8::from(is_behind)));
+                metrics::gauge!("flipper_replica_behind", "replica" => replica)
+                    .set(f64::from(u8::from(is_behind)));
             }
         })
     }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Known, Listed, Page, Peek, Result,
-    Snapshot, Store, Version, Versioned,
+    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Known, Listed, Page, Peek,
+    Result, Snapshot, Store, Version, Versioned,
 };
 
 use crate::listing::{Watched, Watcher};

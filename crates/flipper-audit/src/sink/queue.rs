@@ -115,7 +115,8 @@ impl SinkQueueBuilder {
         let unavailable = |error: std::io::Error| {
             Error::new(ErrorKind::Unavailable, format!("a thread for the sink cannot be started: {error}"))
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
         let (queue, records) = mpsc::channel(self.capacity);
         let (close, closed) = oneshot::channel();
         let counters = Arc::new(Counters::default());

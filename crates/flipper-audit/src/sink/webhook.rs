@@ -82,14 +82,16 @@ impl WebhookBuilder {
     /// [`InvalidInput`](ErrorKind::InvalidInput) if the URL or a header is none.
     pub fn build(self) -> Result<Webhook> {
         let invalid = |message: String| Error::new(ErrorKind::InvalidInput, message).with_store("webhook");
-        let url: Url = self.url.parse().map_err(|_| invalid("the URL of the webhook cannot be read".to_owned()))?;
+        let url: Url =
+            self.url.parse().map_err(|_| invalid("the URL of the webhook cannot be read".to_owned()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid(format!("a webhook has an http or https URL, not {}", url.scheme())));
         }
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in self.headers {
-            let header: HeaderName = name.parse().map_err(|_| invalid(format!("{name:?} is no name of a header")))?;
+            let header: HeaderName =
+                name.parse().map_err(|_| invalid(format!("{name:?} is no name of a header")))?;
             let mut value: HeaderValue =
                 value.parse().map_err(|_| invalid(format!("the value of the header {name:?} is none")))?;
             value.set_sensitive(true);
@@ -133,8 +135,10 @@ impl Webhook {
             return Ok(());
         }
         let may_be_later = status.is_server_error()
-            || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        let wait = response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+            || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS]
+                .contains(&status);
+        let wait =
+            response.headers().get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok()?.parse().ok());
         let kind = if may_be_later { ErrorKind::Unavailable } else { ErrorKind::PermissionDenied };
         let error = Error::new(kind, format!("the server answers {}", status.as_u16()));
         Err(NotTaken { error, may_be_later, wait: wait.map(Duration::from_secs) })
@@ -157,7 +161,8 @@ impl Sink for Webhook {
             match self.post(&body).await {
                 Ok(()) => return Ok(()),
                 Err(not_taken) if !not_taken.may_be_later || attempt >= self.attempts => {
-                    let told = not_taken.error.with_store("webhook").with_operation("post").with_flag(&*record.flag);
+                    let told =
+                        not_taken.error.with_store("webhook").with_operation("post").with_flag(&*record.flag);
                     return Err(told.map_message(|message| format!("{message}, after {attempt} attempts")));
                 }
                 Err(not_taken) => {
@@ -173,12 +178,18 @@ impl Sink for Webhook {
 
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhook").field("host", &self.url.host_str()).field("attempts", &self.attempts).finish_non_exhaustive()
+        f.debug_struct("Webhook")
+            .field("host", &self.url.host_str())
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for WebhookBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebhookBuilder").field("timeout", &self.timeout).field("attempts", &self.attempts).finish_non_exhaustive()
+        f.debug_struct("WebhookBuilder")
+            .field("timeout", &self.timeout)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
     }
 }

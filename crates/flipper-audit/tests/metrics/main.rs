@@ -33,7 +33,12 @@ fn scraped(run: impl Future<Output = ()>) -> Vec<String> {
     let handle = recorder.handle();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     metrics::with_local_recorder(&recorder, || runtime.block_on(run));
-    handle.render().lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(ToOwned::to_owned).collect()
+    handle
+        .render()
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 #[tokio::test]
@@ -170,7 +175,8 @@ fn a_scrape_has_everything_once() {
     ] {
         assert!(lines.iter().any(|found| found == line), "{line} in {lines:#?}");
     }
-    let stale = lines.iter().find_map(|line| line.strip_prefix(r#"flipper_stale_seconds{store="away"} "#)).unwrap();
+    let stale =
+        lines.iter().find_map(|line| line.strip_prefix(r#"flipper_stale_seconds{store="away"} "#)).unwrap();
     assert!((5.0..60.0).contains(&stale.parse::<f64>().unwrap()), "{stale}");
 }
 
@@ -183,16 +189,21 @@ fn calls_of_a_store_are_measured_and_their_errors_counted() {
         store.push(Operation::Put, Fault::Fail(ErrorKind::Unavailable));
         client.enable("X").await.unwrap_err();
         store.push(Operation::Get, Fault::Hang);
-        let given_up = tokio::time::timeout(Duration::from_millis(20), client.is_enabled("X", &Context::EMPTY));
+        let given_up =
+            tokio::time::timeout(Duration::from_millis(20), client.is_enabled("X", &Context::EMPTY));
         assert!(given_up.await.is_err());
         let mut flags = client.list(None, 0);
         while futures_lite::StreamExt::next(&mut flags).await.is_some() {}
     });
     let count = |operation: &str| {
-        let start = format!(r#"flipper_store_duration_seconds_count{{store="redis",operation="{operation}"}} "#);
+        let start =
+            format!(r#"flipper_store_duration_seconds_count{{store="redis",operation="{operation}"}} "#);
         lines.iter().find_map(|line| line.strip_prefix(&start)?.parse::<u64>().ok())
     };
-    assert_eq!([count("get"), count("put"), count("look_up"), count("list")], [Some(2), Some(2), Some(1), Some(1)]);
+    assert_eq!(
+        [count("get"), count("put"), count("look_up"), count("list")],
+        [Some(2), Some(2), Some(1), Some(1)]
+    );
     let errors: Vec<_> = lines.iter().filter(|line| line.starts_with("flipper_store_errors_total")).collect();
     let mut expected = [
         r#"flipper_store_errors_total{store="redis",operation="put",kind="unavailable"} 1"#,
@@ -213,4 +224,8 @@ async fn a_clone_of_a_meter_counts_with_it() {
     assert_eq!(words(&meter), ["X off not_found 1"]);
 }
 
-store_conformance!(metered, Subject::new(|| async { MeteredStore::new("memory", MemoryStore::new()) }), absent = 8);
+store_conformance!(
+    metered,
+    Subject::new(|| async { MeteredStore::new("memory", MemoryStore::new()) }),
+    absent = 8
+);

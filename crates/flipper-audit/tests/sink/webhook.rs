@@ -35,7 +35,8 @@ struct Server {
 
 impl Server {
     async fn start(replies: &[Reply]) -> (Self, SocketAddr) {
-        let server = Self { replies: Arc::new(Mutex::new(replies.iter().copied().collect())), ..Self::default() };
+        let server =
+            Self { replies: Arc::new(Mutex::new(replies.iter().copied().collect())), ..Self::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepting = server.clone();
@@ -48,14 +49,19 @@ impl Server {
                         let server = server.clone();
                         async move { server.answer(request).await }
                     });
-                    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await;
+                    let _ = auto::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), answer)
+                        .await;
                 });
             }
         });
         (server, address)
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
         let header = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
         self.headers.lock().unwrap().extend(header);
         let body = request.into_body().collect().await?.to_bytes();
@@ -109,7 +115,8 @@ async fn each_change_is_posted_in_order_with_what_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_taken_later_is_posted_again() {
     use Reply::{HangUp, Never, RetryAfter, Status};
-    let (server, address) = Server::start(&[Status(500), Status(503), HangUp, Never, RetryAfter(0), Status(408)]).await;
+    let (server, address) =
+        Server::start(&[Status(500), Status(503), HangUp, Never, RetryAfter(0), Status(408)]).await;
     let client = FeatureFlagClient::new(MemoryStore::new());
     let queue = SinkQueue::builder().start(hook(address).build().unwrap()).unwrap();
     queue.subscribe_to(&client);
@@ -123,11 +130,9 @@ async fn what_may_be_taken_later_is_posted_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_or_never_taken_is_given_up() {
-    for (replies, requests) in [
-        (vec![Reply::Status(400)], 2),
-        (vec![Reply::Status(307)], 2),
-        (vec![Reply::Status(500); 3], 4),
-    ] {
+    for (replies, requests) in
+        [(vec![Reply::Status(400)], 2), (vec![Reply::Status(307)], 2), (vec![Reply::Status(500); 3], 4)]
+    {
         let (server, address) = Server::start(&replies).await;
         let client = FeatureFlagClient::new(MemoryStore::new());
         let queue = SinkQueue::builder().start(hook(address).attempts(3).build().unwrap()).unwrap();

@@ -55,7 +55,13 @@ fn edits_are_told_with_who_what_and_how_they_have_ended() {
         store.push(Operation::Put, Fault::LostReplyThenRace);
         alice.enable("X").await.unwrap_err();
         store.push(Operation::Put, Fault::Fail(ErrorKind::NotReplicated));
-        client.update("X", |flag| { flag.set_enabled(false)?; flag.merge_client_data([("a", 1)]) }).await.unwrap_err();
+        client
+            .update("X", |flag| {
+                flag.set_enabled(false)?;
+                flag.merge_client_data([("a", 1)])
+            })
+            .await
+            .unwrap_err();
     });
     let expected = [
         r#"INFO flipper::edits: a flag was changed flag="X" events=create actor="alice" attempt=1 outcome="done""#,
@@ -96,4 +102,8 @@ fn calls_of_a_store_are_spans_and_their_errors_events_within() {
     assert!(errors[1].starts_with("WARN store{") && errors[1].contains("kind=unavailable"), "{}", errors[1]);
 }
 
-store_conformance!(traced, Subject::new(|| async { TracedStore::new("memory", MemoryStore::new()) }), absent = 8);
+store_conformance!(
+    traced,
+    Subject::new(|| async { TracedStore::new("memory", MemoryStore::new()) }),
+    absent = 8
+);

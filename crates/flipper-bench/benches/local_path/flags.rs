@@ -63,7 +63,11 @@ pub fn client(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
 
 /// The same, and each check is counted.
 pub fn metered(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
-    loaded(FeatureFlagClient::builder(MemoryStore::new()).observer(EvaluationMeter::new()).build(), names, flag)
+    loaded(
+        FeatureFlagClient::builder(MemoryStore::new()).observer(EvaluationMeter::new()).build(),
+        names,
+        flag,
+    )
 }
 
 fn loaded(client: FeatureFlagClient, names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
