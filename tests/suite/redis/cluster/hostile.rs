@@ -1,0 +1,108 @@
+//! Servers that are no longer what they were, or never were; callers who give up; runtimes that stand still.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use flipper_core::{ErrorKind, Page, Store};
+use flipper_redis::RedisStore;
+use flipper_testkit::RedisCluster;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{cluster, many};
+use crate::records::{name, put};
+use crate::redis::hostile::odd_server;
+use crate::redis::{base_key, failure};
+
+#[tokio::test]
+async fn a_call_that_nobody_looks_at_holds_up_no_other() {
+    let builder = || RedisStore::builder(&cluster().url()).base_key(base_key());
+    let store = builder().connect_lazy().unwrap();
+    let mut begun = std::pin::pin!(store.get(name("X")));
+    assert!(futures_lite::future::poll_once(&mut begun).await.is_none());
+    timeout(Duration::from_secs(10), store.get(name("X"))).await.expect("it waits for the other").unwrap();
+
+    let store = builder().connect_lazy().unwrap();
+    let mut listing = store.list(Page::ALL);
+    let mut begun = std::pin::pin!(flipper_testkit::next(&mut listing));
+    assert!(futures_lite::future::poll_once(&mut begun).await.is_none());
+    timeout(Duration::from_secs(10), store.get(name("X"))).await.expect("it waits for the listing").unwrap();
+}
+
+#[test]
+fn an_attempt_in_a_runtime_that_nobody_drives_is_given_up() {
+    let limit = Duration::from_millis(200);
+    let builder = RedisStore::builder(&cluster().url()).timeout(limit).connect_timeout(limit);
+    let store = builder.connect_lazy().unwrap();
+    let parked = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    assert!(parked.block_on(futures_lite::future::poll_once(store.get(name("X")))).is_none());
+    let driven = tokio::runtime::Runtime::new().unwrap();
+    driven.block_on(async {
+        let mut answered = Vec::new();
+        for _ in 0..3 {
+            let call = timeout(Duration::from_secs(10), store.get(name("X")));
+            answered.push(call.await.expect("it waits for the runtime that stands still").is_ok());
+        }
+        assert!(answered[2], "{answered:?}");
+    });
+}
+
+/// Takes connections, and answers nothing of what it is asked of the cluster.
+async fn silent_server() -> SocketAddr {
+    odd_server(|asked| match asked {
+        asked if asked.contains("HELLO") => Some("%1\r\n+proto\r\n:3\r\n"),
+        asked if asked.contains("CLUSTER") => Some(""),
+        _ => Some("+OK\r\n"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn calls_that_fail_together_do_not_wait_for_each_other() {
+    let address = silent_server().await;
+    let limit = Duration::from_millis(300);
+    let builder = RedisStore::builder(&format!("redis-cluster://{address}"));
+    let store = builder.timeout(limit).connect_timeout(limit).connect_lazy().unwrap();
+    let store = std::sync::Arc::new(store);
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let store = std::sync::Arc::clone(&store);
+        calls.spawn(async move { failure(Duration::from_secs(5), store.get(name("X"))).await });
+    }
+    for error in calls.join_all().await {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_to_others_stay_quick_and_listings_end_while_one_answers_nothing() {
+    let mut cluster = RedisCluster::start(3, 0, &["--cluster-require-full-coverage", "no"]);
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    for of in many(30) {
+        put(&store, &of, 1).await;
+    }
+    let held = cluster.primary_of("features/F7");
+    let (at_held, at_others): (Vec<_>, Vec<_>) =
+        many(30).into_iter().partition(|of| cluster.primary_of(&format!("features/{of}")) == held);
+    cluster.server(held).pause();
+    let store = std::sync::Arc::new(store);
+    let mut calls = JoinSet::new();
+    for of in at_held.into_iter().cycle().take(100) {
+        let store = std::sync::Arc::clone(&store);
+        calls.spawn(async move { failure(Duration::from_secs(10), store.get(name(&of))).await });
+    }
+    let mut is_listed = false;
+    while !calls.is_empty() || !is_listed {
+        for of in &at_others {
+            let call = timeout(Duration::from_millis(500), store.get(name(of)));
+            assert!(call.await.expect("it waits for the one that is held").unwrap().is_some());
+        }
+        while calls.try_join_next().is_some() {}
+        if !is_listed {
+            let listed = timeout(Duration::from_secs(10), flipper_testkit::collect(store.list(Page::ALL)));
+            assert!(listed.await.expect("the listing does not end").pop().unwrap().is_err());
+            is_listed = true;
+        }
+    }
+    cluster.server(held).resume();
+}
