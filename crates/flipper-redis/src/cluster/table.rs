@@ -23,10 +23,15 @@ pub(crate) struct Table {
 impl Table {
     /// Reads the answers of a server to `CLUSTER SLOTS` and `CLUSTER INFO`.
     pub(crate) fn read(asked: &Address, slots: Value, info: Value) -> Result<Self> {
-        let mut ranges = Vec::new();
+        let (mut ranges, mut count) = (Vec::new(), 0);
         for range in array(slots)? {
             let mut range = array(range)?.into_iter();
             let (first, last) = (slot_number(range.next().as_ref())?, slot_number(range.next().as_ref())?);
+            // Nobody has a slot that somebody else has, too: there are no more than there are slots.
+            count += usize::from(last.saturating_sub(first)) + 1;
+            if count > usize::from(SLOTS) {
+                return Err(unexpected());
+            }
             let mut server = array(range.next().ok_or_else(unexpected)?)?.into_iter();
             let host = match server.next().ok_or_else(unexpected)? {
                 Value::Nil => String::new(),
@@ -193,6 +198,7 @@ mod tests {
             vec![range(0, 16_384, bulk("a"), 7)],
             vec![range(-1, 5, bulk("a"), 7)],
             vec![range(0, 5, bulk("a"), 70_000)],
+            vec![range(0, 16_383, bulk("a"), 7), range(9, 9, bulk("a"), 7)],
             vec![Value::Array(vec![Value::Int(0), Value::Int(1)])],
         ] {
             assert_eq!(read(ranges).unwrap_err().kind(), ErrorKind::Internal);

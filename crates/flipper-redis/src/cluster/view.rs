@@ -34,6 +34,8 @@ pub(super) struct Own {
     epoch: u64,
     /// The first and the last slot of each range that it has.
     ranges: Vec<(u16, u16)>,
+    /// How many slots these are.
+    count: usize,
     /// Slots whose keys are on their way, and from whom to whom.
     moves: BTreeSet<Move>,
 }
@@ -75,7 +77,10 @@ impl Own {
         }
         let (first, last) = field.split_once('-').unwrap_or((field, field));
         let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-        (first <= last && last < SLOTS).then(|| self.ranges.push((first, last)))
+        let taken: usize = usize::from(last.checked_sub(first)?) + 1;
+        // Nobody has more than there are, however often it says so.
+        self.count = self.count.checked_add(taken).filter(|count| *count <= usize::from(SLOTS))?;
+        (last < SLOTS).then(|| self.ranges.push((first, last)))
     }
 }
 
@@ -201,6 +206,7 @@ mod tests {
             "a b myself,master - 0 0 1 c 5-3",
             "a b myself,master - 0 0 1 c 16384",
             "a b myself,master - 0 0 1 c [5-b]",
+            "a b myself,master - 0 0 1 c 0-16383 7",
         ] {
             assert!(Own::read(hostile).is_err(), "{hostile}");
         }
