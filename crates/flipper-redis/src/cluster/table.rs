@@ -97,6 +97,8 @@ pub(crate) struct Info {
     epoch: u64,
     known: u64,
     size: u64,
+    /// How many slots have a server that works.
+    served: u64,
 }
 
 impl Info {
@@ -109,6 +111,7 @@ impl Info {
             epoch: field("cluster_current_epoch:"),
             known: field("cluster_known_nodes:"),
             size: field("cluster_size:"),
+            served: field("cluster_slots_ok:"),
         }
     }
 }
@@ -164,6 +167,14 @@ mod tests {
     fn read(ranges: Vec<Value>) -> Result<Table> {
         let asked = Address { host: "asked".into(), port: 1 };
         Table::read(&asked, Value::Array(ranges), bulk("cluster_state:ok\r\ncluster_current_epoch:7\r\n"))
+    }
+
+    #[test]
+    fn another_server_in_the_place_of_one_that_is_away_is_news() {
+        let info = |served: u32| {
+            Info::read(&format!("cluster_slots_ok:{served}\r\ncluster_known_nodes:6\r\ncluster_size:3\r\n"))
+        };
+        assert!(info(16_384) == info(16_384) && info(16_384) != info(10_923));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Servers that are no longer what they were, or never were; callers who give up; runtimes that stand still.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use flipper_core::{ErrorKind, Page, Store};
@@ -10,9 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{cluster, many};
-use crate::records::{name, put};
+use crate::records::{flag, name, number, put, watch};
 use crate::redis::hostile::odd_server;
-use crate::redis::{base_key, failure};
+use crate::redis::{Cli, base_key, failure, names, told};
 
 #[tokio::test]
 async fn a_call_that_nobody_looks_at_holds_up_no_other() {
@@ -72,6 +73,46 @@ async fn calls_that_fail_together_do_not_wait_for_each_other() {
     for error in calls.join_all().await {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     }
+}
+
+/// The number of changes comes first, who has what a moment later, and nothing else of what a server says of its cluster changes.
+#[tokio::test]
+async fn a_server_that_hears_late_who_has_taken_a_place_is_asked_again() {
+    /// 0: one has all; 1: somebody takes its place; 2: has taken it.
+    static PHASE: AtomicU32 = AtomicU32::new(0);
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    static PORT: AtomicU16 = AtomicU16::new(0);
+    let address = odd_server(|asked| match asked {
+        asked if asked.contains("HELLO") => Some("%1\r\n+proto\r\n:3\r\n"),
+        asked if asked.contains("SLOTS") => {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            let host = if PHASE.load(Ordering::Relaxed) < 2 { "$-1" } else { "$9\r\n127.0.0.2" };
+            let port = PORT.load(Ordering::Relaxed);
+            let slots = format!("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n{host}\r\n:{port}\r\n+one\r\n");
+            Some(slots.leak())
+        }
+        asked if asked.contains("INFO") => {
+            let (epoch, served) = [(6, 16_384), (7, 10_923), (7, 16_384)][PHASE.load(Ordering::Relaxed) as usize];
+            let info = format!(
+                "cluster_state:ok\r\ncluster_slots_ok:{served}\r\ncluster_known_nodes:6\r\ncluster_size:3\r\ncluster_current_epoch:{epoch}\r\n"
+            );
+            Some(format!("${}\r\n{info}\r\n", info.len()).leak())
+        }
+        asked if asked.contains("MYID") => Some("+one\r\n"),
+        _ => Some("+OK\r\n"),
+    })
+    .await;
+    PORT.store(address.port(), Ordering::Relaxed);
+    let store = RedisStore::connect(&format!("redis-cluster://{address}")).await.unwrap();
+    let mut changes = watch(&store).await;
+    let asked = ASKED.load(Ordering::Relaxed);
+    PHASE.store(1, Ordering::Relaxed);
+    while ASKED.load(Ordering::Relaxed) == asked {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    PHASE.store(2, Ordering::Relaxed);
+    let change = timeout(Duration::from_secs(5), told(&mut changes)).await.expect("nobody asks again");
+    assert_eq!(change, "down unavailable");
 }
 
 #[tokio::test(flavor = "multi_thread")]
