@@ -121,7 +121,7 @@ impl Cluster {
         drop(last);
     }
 
-    /// Asks several servers, and returns what the one says that knows of most changes.
+    /// Asks several servers, and returns what the one says of this cluster that knows of most changes.
     async fn ask_around(&self) -> Result<Table> {
         let mut candidates: Vec<Address> =
             self.table().map(|table| table.primaries.clone()).unwrap_or_default();
@@ -137,21 +137,20 @@ impl Cluster {
             let node = self.node(&address)?;
             asked.spawn(async move { ask(&address, &node).await });
         }
-        let (mut best, mut failure) = (None::<Table>, None::<Error>);
+        let known = self.table();
+        let is_known = |table: &Table| known.as_ref().is_none_or(|known| known.is_akin(table));
+        let (mut tables, mut failure) = (Vec::<Table>::new(), None::<Error>);
         loop {
             let next = async { asked.join_next().await };
-            let answer = match &best {
-                Some(_) => timeout(GRACE, next).await.ok().flatten(),
-                None => next.await,
+            // One that tells of a cluster of others may have left this one: it counts if nobody else answers.
+            let answer = if tables.iter().any(is_known) {
+                timeout(GRACE, next).await.ok().flatten()
+            } else {
+                next.await
             };
             match answer {
                 None => break,
-                Some(Ok(Ok(table))) => {
-                    let rank = |table: &Table| (table.is_up, table.unserved().is_none(), table.epoch);
-                    if best.as_ref().is_none_or(|best| rank(best) < rank(&table)) {
-                        best = Some(table);
-                    }
-                }
+                Some(Ok(Ok(table))) => tables.push(table),
                 // One that says what is wrong rather than one that is not there.
                 Some(Ok(Err(error))) => {
                     if failure.as_ref().is_none_or(Error::is_retryable) {
@@ -161,6 +160,14 @@ impl Cluster {
                 Some(Err(_)) => {}
             }
         }
+        // Of two clusters, neither their numbers of changes nor how they are says which is meant: most votes count, of those that answer
+        // and of what was known.
+        let votes = |table: &Table| {
+            let akin = tables.iter().filter(|other| table.is_akin(other)).count();
+            akin + usize::from(is_known(table))
+        };
+        let rank = |table: &Table| (votes(table), table.is_up, table.unserved().is_none(), table.epoch);
+        let best = tables.iter().max_by_key(|table| rank(table)).cloned();
         best.ok_or_else(|| failure.unwrap_or_else(nobody))
     }
 }

@@ -1,5 +1,7 @@
 //! Which server has which slot, as one of them says.
 
+use std::collections::HashSet;
+
 use flipper_core::{ErrorKind, Result};
 use redis::Value;
 
@@ -12,6 +14,8 @@ use crate::record::{bytes, unexpected};
 pub(crate) struct Table {
     /// Those that have slots.
     pub(crate) primaries: Vec<Address>,
+    /// What all are called that are named, replicas included; their addresses, if they have no names.
+    names: HashSet<Box<str>>,
     /// For each slot, the number of the primary that has it.
     of_slot: Box<[Option<u16>]>,
     /// How many times the cluster has changed who has what, as far as the one knows that was asked.
@@ -24,6 +28,7 @@ impl Table {
     /// Reads the answers of a server to `CLUSTER SLOTS` and `CLUSTER INFO`.
     pub(crate) fn read(asked: &Address, slots: Value, info: Value) -> Result<Self> {
         let (mut ranges, mut count) = (Vec::new(), 0);
+        let mut names = HashSet::new();
         for range in array(slots)? {
             let mut range = array(range)?.into_iter();
             let (first, last) = (slot_number(range.next().as_ref())?, slot_number(range.next().as_ref())?);
@@ -39,9 +44,13 @@ impl Table {
             };
             let Some(Value::Int(port)) = server.next() else { return Err(unexpected()) };
             let port = u16::try_from(port).map_err(|_| unexpected())?;
+            let own = server.next().and_then(id);
+            let address = asked.says(&host, port);
+            names.insert(own.unwrap_or_else(|| address.to_string().into()));
+            names.extend(range.filter_map(|replica| id(array(replica).ok()?.into_iter().nth(2)?)));
             // A server that does not know where the other one is.
             if host != "?" {
-                ranges.push((first, last, asked.says(&host, port)));
+                ranges.push((first, last, address));
             }
         }
         let mut primaries: Vec<_> = ranges.iter().map(|(_, _, server)| server.clone()).collect();
@@ -55,6 +64,7 @@ impl Table {
         let info = text(info)?;
         Ok(Self {
             primaries,
+            names,
             of_slot,
             epoch: Info::read(&info).epoch,
             is_up: info.contains("cluster_state:ok"),
@@ -78,6 +88,12 @@ impl Table {
             *place = u16::try_from(number).ok();
         }
         Self { primaries, of_slot, ..self.clone() }
+    }
+
+    /// Whether it is likely to be of the same cluster: a server that has left knows at most itself of those that it has left.
+    pub(crate) fn is_akin(&self, other: &Self) -> bool {
+        let common = self.names.intersection(&other.names).count();
+        common > 0 && 2 * common >= self.names.len().max(other.names.len())
     }
 
     pub(crate) fn has_same_primaries(&self, other: &Self) -> bool {
@@ -114,6 +130,11 @@ impl Info {
             served: field("cluster_slots_ok:"),
         }
     }
+}
+
+/// What a server is called: releases before 4.0 do not tell.
+fn id(value: Value) -> Option<Box<str>> {
+    text(value).ok().map(Into::into)
 }
 
 fn slot_number(value: Option<&Value>) -> Result<u16> {

@@ -75,6 +75,56 @@ async fn calls_that_fail_together_do_not_wait_for_each_other() {
     }
 }
 
+/// Its address is still one of those that the store was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_has_left_and_formed_another_cluster_is_not_believed() {
+    let mut cluster = RedisCluster::start(3, 0, &[]);
+    let fourth = cluster.join();
+    let fourth = cluster.server(fourth).address();
+    let url = format!("{},{fourth}", cluster.url().split(&format!(",{fourth}")).next().unwrap());
+    let store = RedisStore::connect(&url).await.unwrap();
+    for of in many(30) {
+        put(&store, &of, 1).await;
+    }
+
+    let mut cli = Cli::new(&format!("redis://{fourth}")).await;
+    let id: String = cli.tell(&["CLUSTER", "MYID"]).await;
+    let () = cli.tell(&["CLUSTER", "RESET", "HARD"]).await;
+    for number in 0..3 {
+        let mut other = Cli::new(&cluster.server(number).url()).await;
+        let () = other.tell(&["CLUSTER", "FORGET", &id]).await;
+    }
+    let () = cli.tell(&["CLUSTER", "SET-CONFIG-EPOCH", "99"]).await;
+    let () = cli.tell(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await;
+    while !cli.tell::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    cli.set("features/FOREIGN", flag("FOREIGN", 1).as_json()).await;
+
+    let later = RedisStore::connect(&url).await.unwrap();
+    for store in [&store, &later] {
+        for _ in 0..10 {
+            assert_eq!(names(store, Page::ALL).await, (many(30), vec![]));
+            assert_eq!(number(store, "F7").await, Some(1));
+        }
+    }
+
+    // Nor if it works, and the one that is meant does not.
+    cluster.server(0).kill();
+    let mut other = Cli::new(&cluster.server(1).url()).await;
+    while !other.tell::<String>(&["CLUSTER", "INFO"]).await.contains("cluster_state:fail") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for store in [&store, &later] {
+        for of in many(30) {
+            let found = store.get(name(&of)).await;
+            assert_eq!(found.unwrap_err().kind(), ErrorKind::Unavailable, "{of}");
+        }
+        let listed = flipper_testkit::collect(store.list(Page::ALL)).await;
+        assert_eq!(listed.into_iter().last().unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}
+
 /// The number of changes comes first, who has what a moment later, and nothing else of what a server says of its cluster changes.
 #[tokio::test]
 async fn a_server_that_hears_late_who_has_taken_a_place_is_asked_again() {
