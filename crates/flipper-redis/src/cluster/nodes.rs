@@ -84,6 +84,7 @@ impl Cluster {
         }
         let client = client_at(self.like.get_connection_info(), address.host.to_string(), address.port)?;
         let node = Arc::new(Node::new(self.dialer.to(Source::Client(Box::new(client))), self.replicas));
+        node.dialer.expect_member(state.table.as_ref().and_then(|table| table.id_of(address)));
         state.nodes.insert(address.clone(), Arc::clone(&node));
         Ok(node)
     }
@@ -100,6 +101,9 @@ impl Cluster {
             .nodes
             .extract_if(|address, _| !table.primaries.contains(address) && !self.seeds.contains(address))
             .collect();
+        for (address, node) in &state.nodes {
+            node.dialer.expect_member(table.id_of(address));
+        }
         let before = state.table.replace(Arc::clone(table));
         drop(state);
         // Unlocked: what ends with them may lock it.

@@ -1,6 +1,6 @@
 //! Which server has which slot, as one of them says.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use flipper_core::{ErrorKind, Result};
 use redis::Value;
@@ -14,6 +14,8 @@ use crate::record::{bytes, unexpected};
 pub(crate) struct Table {
     /// Those that have slots.
     pub(crate) primaries: Vec<Address>,
+    /// What the primaries are called in the cluster, whatever their addresses are.
+    ids: HashMap<Address, Box<str>>,
     /// What all are called that are named, replicas included; their addresses, if they have no names.
     names: HashSet<Box<str>>,
     /// For each slot, the number of the primary that has it.
@@ -28,7 +30,7 @@ impl Table {
     /// Reads the answers of a server to `CLUSTER SLOTS` and `CLUSTER INFO`.
     pub(crate) fn read(asked: &Address, slots: Value, info: Value) -> Result<Self> {
         let (mut ranges, mut count) = (Vec::new(), 0);
-        let mut names = HashSet::new();
+        let (mut ids, mut names) = (HashMap::new(), HashSet::new());
         for range in array(slots)? {
             let mut range = array(range)?.into_iter();
             let (first, last) = (slot_number(range.next().as_ref())?, slot_number(range.next().as_ref())?);
@@ -46,10 +48,11 @@ impl Table {
             let port = u16::try_from(port).map_err(|_| unexpected())?;
             let own = server.next().and_then(id);
             let address = asked.says(&host, port);
-            names.insert(own.unwrap_or_else(|| address.to_string().into()));
+            names.insert(own.clone().unwrap_or_else(|| address.to_string().into()));
             names.extend(range.filter_map(|replica| id(array(replica).ok()?.into_iter().nth(2)?)));
             // A server that does not know where the other one is.
             if host != "?" {
+                ids.extend(own.map(|id| (address.clone(), id)));
                 ranges.push((first, last, address));
             }
         }
@@ -64,6 +67,7 @@ impl Table {
         let info = text(info)?;
         Ok(Self {
             primaries,
+            ids,
             names,
             of_slot,
             epoch: Info::read(&info).epoch,
@@ -88,6 +92,11 @@ impl Table {
             *place = u16::try_from(number).ok();
         }
         Self { primaries, of_slot, ..self.clone() }
+    }
+
+    /// What the primary at an address is called.
+    pub(crate) fn id_of(&self, primary: &Address) -> Option<&str> {
+        self.ids.get(primary).map(|id| &**id)
     }
 
     /// Whether it is likely to be of the same cluster: a server that has left knows at most itself of those that it has left.

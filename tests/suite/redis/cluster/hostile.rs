@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
-use flipper_core::{ErrorKind, Page, Store};
+use flipper_core::{ErrorKind, Expect, Page, Store};
 use flipper_redis::RedisStore;
-use flipper_testkit::RedisCluster;
+use flipper_testkit::{RedisCluster, RedisServer};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -123,6 +125,42 @@ async fn a_server_that_has_left_and_formed_another_cluster_is_not_believed() {
         let listed = flipper_testkit::collect(store.list(Page::ALL)).await;
         assert_eq!(listed.into_iter().last().unwrap().unwrap_err().kind(), ErrorKind::Unavailable);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_server_at_the_address_of_one_that_was_replaced_is_not_taken_for_it() {
+    let mut cluster = RedisCluster::start(3, 1, &[]);
+    let store = RedisStore::connect(&cluster.url()).await.unwrap();
+    put(&store, "F7", 1).await;
+    let lost = cluster.primary_of("features/F7");
+    // Time for the replica to have it.
+    cluster.wait();
+    while cluster.server(lost + 3).is_running() {
+        let mut replica = Cli::new(&cluster.server(lost + 3).url()).await;
+        let () = replica.tell(&["READONLY"]).await;
+        if replica.tell::<Option<String>>(&["GET", "features/F7"]).await.is_some() {
+            break;
+        }
+    }
+    let address = cluster.server(lost).address();
+    cluster.server(lost).kill();
+    cluster.wait_for_failover(lost);
+    // An address that was freed is given to somebody else, who knows nothing of clusters.
+    let other = RedisServer::start(&[]);
+    let to = other.address();
+    let listener = TcpListener::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(to).await.unwrap();
+                copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    assert_eq!(number(&store, "F7").await, Some(1));
+    store.put(&flag("F7", 2), Expect::Any).await.unwrap();
+    let fresh = RedisStore::connect(&cluster.url()).await.unwrap();
+    assert_eq!(number(&fresh, "F7").await, Some(2), "the write is where nobody looks");
 }
 
 /// The number of changes comes first, who has what a moment later, and nothing else of what a server says of its cluster changes.
