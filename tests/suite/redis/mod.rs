@@ -5,7 +5,7 @@ mod editors;
 mod errors;
 mod faults;
 mod follow;
-mod hostile;
+pub(crate) mod hostile;
 mod listing;
 pub(crate) mod places;
 mod polling;

@@ -107,3 +107,14 @@ async fn what_is_no_sentinel_says_so_and_secrets_stay_secret() {
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
     assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sentinel_that_knows_nothing_has_no_say() {
+    let group = RedisSentinels::start(0, 2, &[]);
+    let sentinels = group.url();
+    let first = sentinels.trim_start_matches("redis-sentinel://").split([',', '/']).next().unwrap();
+    let () = super::Cli::new(&format!("redis://{first}")).await.tell(&["SENTINEL", "REMOVE", "flags"]).await;
+    for _ in 0..20 {
+        RedisStore::connect(&group.url()).await.unwrap();
+    }
+}

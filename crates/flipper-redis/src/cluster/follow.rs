@@ -126,7 +126,7 @@ async fn tell(shared: &Shared, cluster: &Arc<Cluster>, keys: Vec<Vec<u8>>) -> Re
     const READ: usize = 256;
     let mut at: HashMap<Address, Vec<Vec<u8>>> = HashMap::new();
     let table = match cluster.table() {
-        Some((table, _)) => table,
+        Some(table) => table,
         None => cluster.refresh(Instant::now()).await?,
     };
     for key in keys {

@@ -69,7 +69,7 @@ impl Cluster {
     async fn route(self: &Arc<Self>, key: &[u8]) -> Result<Route<'_>> {
         let (slot, since) = (slot(key), Instant::now());
         let table = match self.table() {
-            Some((table, _)) if table.primary_of(slot).is_some() => table,
+            Some(table) if table.primary_of(slot).is_some() => table,
             _ => self.refresh(since).await?,
         };
         let address = table.primary_of(slot).ok_or_else(|| unserved(slot))?.clone();

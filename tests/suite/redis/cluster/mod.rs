@@ -2,6 +2,7 @@
 
 mod conformance;
 mod failover;
+mod hostile;
 mod moves;
 mod storm;
 
