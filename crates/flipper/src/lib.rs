@@ -33,9 +33,22 @@
 //! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`, `postgres://host?sslmode=require`.
 
 mod address;
+#[cfg(feature = "consul")]
+mod consul;
+mod open;
+mod parameter;
+mod redact;
+#[cfg(any(feature = "aws-config", feature = "cached", feature = "consul", feature = "mirror"))]
+mod runtime;
+#[cfg(feature = "aws-config")]
+mod s3;
+mod scheme;
+#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "not all stores need all of it"))]
+mod settings;
+#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "not all stores need all of it"))]
+mod stores;
 mod wrapper;
 
-pub use address::open;
 #[cfg(feature = "cached")]
 pub use flipper_cached::{CacheStats, CachedStore, CachedStoreBuilder};
 #[cfg(feature = "consul")]
@@ -59,3 +72,5 @@ pub use flipper_replicated::{
 pub use flipper_s3::{S3Store, S3StoreBuilder, aws_sdk_s3};
 #[cfg(feature = "thrift")]
 pub use flipper_thrift::{RunningThriftServer, ThriftServer, ThriftStore, ThriftStoreBuilder};
+pub use open::{OpenOptions, open};
+pub use redact::redacted;
