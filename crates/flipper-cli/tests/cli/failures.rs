@@ -94,7 +94,7 @@ fn nobody_complains_when_the_output_is_not_read_to_its_end() {
     let output =
         Command::new("sh").args(["-c", &script]).env("FLIPPER_STORE", user.store()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
 }
 
 #[test]

@@ -136,7 +136,7 @@ impl Started {
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.out.as_mut().unwrap().read_line(&mut line).unwrap();
-        assert!(line.ends_with('\n'), "it has ended after {line:?}, and says {:?}", self.rest());
+        assert!(line.ends_with('\n'), "it has ended after {line:?}, and says {:?}", self.note());
         line.trim_end().to_owned()
     }
 
@@ -147,9 +147,10 @@ impl Started {
         line.trim_end().to_owned()
     }
 
-    fn rest(&mut self) -> String {
+    /// All that it prints until it ends.
+    pub(crate) fn rest(&mut self) -> String {
         let mut rest = String::new();
-        let _ = self.err.read_to_string(&mut rest);
+        self.out.as_mut().unwrap().read_to_string(&mut rest).unwrap();
         rest
     }
 

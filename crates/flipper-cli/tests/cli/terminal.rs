@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use flipper_testkit::RedisServer;
-use rexpect::process::wait::WaitStatus;
+use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::{User, record};

@@ -33,7 +33,7 @@ fn changes_by_any_writer_are_told_in_words() {
     changed(&|| redis_set(server.address(), b"features/Y", record("Y", false).as_bytes()), "Y: switched off");
     changed(
         &|| redis_set(server.address(), b"features/Y", b"nonsense"),
-        "Y: cannot be read any more: expected a value, found 'n' at line 1, column 1",
+        "Y: cannot be read any more: not JSON: expected a value, found 'n' at line 1, column 1 (byte 0)",
     );
     changed(
         &|| redis_set(server.address(), b"features/Y", record("Y", true).as_bytes()),
