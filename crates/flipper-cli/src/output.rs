@@ -81,7 +81,9 @@ impl Output {
     /// Prints a line as it is: escaped already, with colours.
     pub(crate) fn raw_line(&mut self, text: &str) -> Result<()> {
         self.out.write_all(text.as_bytes())?;
-        Ok(self.out.write_all(b"\n")?)
+        self.out.write_all(b"\n")?;
+        // Whoever looks wants to see it, and progress is shown between the lines.
+        if self.is_terminal { self.flush() } else { Ok(()) }
     }
 
     /// Prints JSON on a line of its own.
