@@ -30,8 +30,9 @@ pub(crate) async fn unread() {
             let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
             match poll(&mut fds, None) {
                 Ok(_) if fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => break,
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(_) => return,
+                Err(rustix::io::Errno::INTR) => {}
+                // It cannot be waited for.
+                Ok(_) | Err(_) => return,
             }
         }
         let _ = tell.send(());

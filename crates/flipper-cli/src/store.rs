@@ -71,11 +71,10 @@ impl Settings {
     }
 
     async fn open_address(&self, address: &str) -> Result<FeatureFlagClient> {
-        let address = match user_without_password(address) {
-            Some(at) => match self.password(address)? {
+        let address = match missing_password(address) {
+            Some((before, behind)) => match self.password(address)? {
                 Some(password) => {
-                    let password = utf8_percent_encode(&password, NON_ALPHANUMERIC);
-                    format!("{}:{password}{}", &address[..at], &address[at..])
+                    format!("{before}:{}@{behind}", utf8_percent_encode(&password, NON_ALPHANUMERIC))
                 }
                 None => address.to_owned(),
             },
@@ -100,11 +99,13 @@ impl Settings {
     }
 }
 
-/// Where a password belongs into an address that has a user and none.
-fn user_without_password(address: &str) -> Option<usize> {
+/// Splits an address where a password is missing: behind a user, as in `redis://me@host`, or behind a colon, as in `consul://:@host`.
+fn missing_password(address: &str) -> Option<(&str, &str)> {
     let (start, authority) = authority(address)?;
     let (user, _) = authority.rsplit_once('@')?;
-    (!user.is_empty() && !user.contains(':')).then_some(start + user.len())
+    let name = user.strip_suffix(':').unwrap_or(user);
+    let is_missing = !user.is_empty() && !name.contains(':');
+    is_missing.then(|| (&address[..start + name.len()], &address[start + user.len() + 1..]))
 }
 
 /// What stands between `//` and the path, and where.
@@ -131,15 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_goes_where_a_user_has_none() {
+    fn a_password_goes_where_there_is_none() {
         for (address, place) in [
-            ("redis://me@host", Some("redis://me".len())),
+            ("redis://me@host/1", Some(("redis://me", "host/1"))),
+            ("redis://me:@host", Some(("redis://me", "host"))),
+            ("consul://:@host:8500", Some(("consul://", "host:8500"))),
             ("redis://me:secret@host", None),
+            ("redis://:secret@host", None),
+            ("redis://@host", None),
             ("redis://host", None),
             ("redis://host/a@b", None),
             ("file:///a@b", None),
         ] {
-            assert_eq!(user_without_password(address), place, "{address}");
+            assert_eq!(missing_password(address), place, "{address}");
         }
     }
 

@@ -9,10 +9,11 @@ use super::Safety;
 const EXPORT: &str = "\
 Examples:
   flipper export flags.jsonl
-  flipper export --store prod 'checkout.*' -o checkout.jsonl
+  flipper export --store prod --filter 'checkout.*' checkout.jsonl
   flipper export | jq -r .name
 
-Each line is {\"name\", \"record\"}, the record as it is stored, in Python's dialect of JSON. A file is written whole, or not at all.";
+Each line is {\"name\", \"record\"}, the record as it is stored, in Python's dialect of JSON. A file is
+written whole, or not at all; with --json, {\"exported\", \"unreadable\"} tells how many flags.";
 
 /// Arguments of `export`.
 #[derive(Args, Debug)]
@@ -26,15 +27,17 @@ pub(crate) struct ExportArgs {
 }
 
 const IMPORT: &str = "\
-Takes what `export` writes, or the records alone, one after the other or as a JSON array. All of it is checked before
-anything is written. A flag that is there already with the same record is passed over, so an import that was
-interrupted is taken up by another one. What fails is told, and the import goes on.
+Takes what `export` writes, or the records alone, one after the other or as a JSON array. All of it
+is checked before anything is written. A flag that is there already with the same record is passed
+over, so an import that was interrupted is taken up by another one. What fails is told, and the
+import goes on.
 
 Examples:
   flipper import flags.jsonl --dry-run
   flipper import flags.jsonl --overwrite
 
-With --json, a line for each flag: {\"flag\", \"outcome\": \"created\", \"replaced\", \"same\" or \"failed\", \"error\", \"dry_run\"}.";
+With --json, a line for each flag: {\"flag\", \"outcome\": \"created\", \"replaced\", \"same\" or \"failed\",
+\"error\", \"dry_run\"}.";
 
 /// Arguments of `import`.
 #[derive(Args, Debug)]
@@ -51,8 +54,8 @@ pub(crate) struct ImportArgs {
 }
 
 const COPY: &str = "\
-A store is an address, a name of the configuration file, or the path of a file. Flags that only the target has stay
-there.
+A store is an address, a name of the configuration file, or the path of a file. Flags that only the
+target has stay there.
 
 Examples:
   flipper copy redis://old redis://new --dry-run
@@ -85,7 +88,8 @@ Examples:
   flipper diff redis://host backup.json --filter 'checkout.*'
 
 Exit status 3 if something differs.
-With --json, a line for each flag that differs: {\"flag\", \"in\": \"a\", \"b\" or \"both\", \"changes\": [what b has of it, in words]}.";
+With --json, a line for each flag that differs: {\"flag\", \"in\": \"a\", \"b\" or \"both\", \"changes\": [how
+b differs, in words]}.";
 
 /// Arguments of `diff`.
 #[derive(Args, Debug)]

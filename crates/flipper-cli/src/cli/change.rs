@@ -29,7 +29,8 @@ pub(crate) struct EditArgs {
 }
 
 const CHANGE_JSON: &str = "\
-With --json: {\"flag\", \"changes\": [in words], \"before\", \"after\": as `show` prints them, or null, \"actor\", \"dry_run\"}.";
+With --json: {\"flag\", \"changes\": [in words], \"before\", \"after\": as `show` prints them, or null,
+\"actor\", \"dry_run\"}.";
 
 const CREATE: &str = "\
 Examples:
@@ -78,8 +79,9 @@ pub(crate) struct DestroyArgs {
 }
 
 const CONDITION: &str = "\
-A check is `attribute=value`, or `attribute__operator=value` with one of ne gt gte lt lte in not_in. A value is JSON,
-or else text. All checks of a context's attributes have to hold; those of attributes that it lacks are passed over.
+A check is `attribute=value`, or `attribute__operator=value` with one of ne gt gte lt lte in not_in.
+A value is JSON, or else text. All checks of a context's attributes have to hold; those of attributes
+that it lacks are passed over.
 
 Examples:
   flipper condition add NEW_SEARCH is_admin=true number__gt=9000
@@ -133,8 +135,8 @@ pub(crate) enum ConditionAction {
 }
 
 const BUCKET: &str = "\
-A share is a percentage, `10%`, or a fraction, `0.1`. With `--by`, a user always gets the same answer; without, each
-check draws anew.
+A share is a percentage, `10%`, or a fraction, `0.1`. With `--by`, a user always gets the same answer;
+without, each check draws anew.
 
 Examples:
   flipper bucket percentage NEW_SEARCH 10%
@@ -224,7 +226,7 @@ Examples:
   flipper data get NEW_SEARCH
   flipper data get NEW_SEARCH owner
 
-With --json, `get` prints the data as one object, or the one value; NaN, which JSON lacks, is null.";
+With --json, `get` prints the data as one object, or the one value; NaN is null there.";
 
 /// Arguments of `data`.
 #[derive(Args, Debug)]

@@ -14,11 +14,12 @@ Examples:
   flipper list 'checkout.*' --state on
   flipper list --sort created --reverse --limit 10
 
-Flags come as the store has them, as soon as they are read. With --sort, they come once all are read.
+Flags come as the store has them, as soon as they are read; with --sort, once all are read.
 A record that cannot be read is shown in its place, and makes the exit status 1.";
 
 const LIST_JSON: &str = "\
-With --json, a line for each flag, as `show` prints it, or {\"name\", \"error\"} for a record that cannot be read.";
+With --json, a line for each flag, as `show` prints it, or {\"name\", \"error\"} for a record that
+cannot be read.";
 
 /// Arguments of `list`.
 #[derive(Args, Debug)]
@@ -61,9 +62,10 @@ pub(crate) enum Sort {
 }
 
 const SHOW_JSON: &str = "\
-With --json: {\"name\", \"is_enabled\", \"state\": in words, \"share\": the bucketer's at this time or null, \"conditions\":
-[[{\"variable\", \"operator\": a symbol or null, \"value\"}]], \"bucketer\", \"client_data\", \"created_date\": seconds from 1970 or
-null}. NaN and infinities, which JSON lacks, are null; `--raw` and `export` have the record as it is stored.";
+With --json: {\"name\", \"is_enabled\", \"state\": in words, \"share\": the bucketer's at this time or null,
+\"conditions\": [[{\"variable\", \"operator\": a symbol or null, \"value\"}]], \"bucketer\", \"client_data\",
+\"created_date\": seconds from 1970 or null}. NaN and infinities, which JSON lacks, are null; `--raw` and
+`export` have the record as it is stored.";
 
 /// Arguments of `show`.
 #[derive(Args, Debug)]
@@ -113,8 +115,8 @@ Examples:
   flipper check NEW_SEARCH user_id=7 is_admin=false && echo on
   flipper check NEW_SEARCH user_id=7 --at +2h
 
-Exit status: 0 on, 3 off, 4 there is no such flag, 1 nobody can tell: the store cannot be asked, the record cannot be
-read, or the answer depends on what this version does not know.
+Exit status: 0 on, 3 off, 4 there is no such flag, 1 nobody can tell: the store cannot be asked, the
+record cannot be read, or the answer depends on what this version does not know.
 With --json: {\"flag\", \"is_enabled\": true, false or null, \"reason\"}.";
 
 /// Arguments of `check`.
@@ -135,9 +137,9 @@ const EXPLAIN: &str = "\
 Example:
   flipper explain NEW_SEARCH user_id=7 is_admin=false
 
-With --json: {\"flag\", \"is_enabled\", \"reason\", \"semantics\", \"is_switched_on\", \"conditions\": [[{\"check\", \"given\",
-\"outcome\"}]], \"bucketer\": {\"type\", \"is_asked\", \"hashed\", \"score\", \"share\", \"buckets\", \"is_in\"} or null, \"time\": seconds
-from 1970, \"python\": [where flipper-client differs]}.";
+With --json: {\"flag\", \"is_enabled\", \"reason\", \"semantics\", \"is_switched_on\", \"conditions\":
+[[{\"check\", \"given\", \"outcome\"}]], \"bucketer\": {\"type\", \"is_asked\", \"hashed\", \"score\", \"share\",
+\"buckets\", \"is_in\"} or null, \"time\": seconds from 1970, \"python\": [where flipper-client differs]}.";
 
 /// Arguments of `explain`.
 #[derive(Args, Debug)]
@@ -157,8 +159,8 @@ Examples:
   flipper simulate NEW_SEARCH --key user_id --out ramp.svg
 
 Users are the numbers from 0 on, or the lines of a file: a line is JSON, or else text.
-With --json: {\"flag\", \"count\", \"points\": [{\"time\": seconds from 1970, \"share\": the bucketer's or null, \"on\": how many}]}; the
-first point is now, the others follow the ramp.";
+With --json: {\"flag\", \"count\", \"points\": [{\"time\": seconds from 1970, \"share\": the bucketer's or null,
+\"on\": how many}]}; the first point is now, the others follow the ramp.";
 
 /// Arguments of `simulate`.
 #[derive(Args, Debug)]
@@ -188,8 +190,9 @@ pub(crate) struct SimulateArgs {
 
 const WATCH: &str = "\
 Ends with Ctrl-C, or once nobody reads what it prints.
-With --json, a line for each change: {\"flag\", \"change\": \"created\", \"changed\", \"deleted\" or \"unreadable\", \"time\": seconds
-from 1970, \"changes\": [in words], \"before\", \"after\": as `show` prints them, or null}.";
+With --json, a line for each change: {\"flag\", \"change\": \"created\", \"changed\", \"deleted\" or
+\"unreadable\", \"time\": seconds from 1970, \"changes\": [in words], \"before\", \"after\": as `show` prints
+them, or null}.";
 
 /// Arguments of `watch`.
 #[derive(Args, Debug)]
@@ -203,12 +206,14 @@ pub(crate) struct WatchArgs {
 }
 
 const VERIFY: &str = "\
-Looks for records that cannot be read; names that are no names of flags; records that were copied or renamed; parts
-that this version does not know; and contexts for which flipper-client, Python's library, answers differently.
-It tries contexts that the flag's conditions name, and others, at times before, in and after its ramp.
+Looks for records that cannot be read; names that are no names of flags; records that were copied or
+renamed; parts that this version does not know; and contexts for which flipper-client, Python's
+library, answers differently. It tries contexts that the flag's conditions name, and others, at times
+before, in and after its ramp.
 
 Exit status 3 if there is something to tell.
-With --json, a line for each: {\"flag\", \"problem\": \"unreadable\", \"renamed\", \"unknown\" or \"python\", \"message\", \"context\"}.";
+With --json, a line for each: {\"flag\", \"problem\": \"unreadable\", \"renamed\", \"unknown\" or \"python\",
+\"message\", \"context\"}.";
 
 /// Arguments of `verify`.
 #[derive(Args, Debug)]

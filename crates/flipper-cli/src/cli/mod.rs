@@ -33,24 +33,28 @@ Examples:
   flipper copy redis://old redis://new --dry-run    Move to another store
 
 Stores:
-  file:///path/flags.json  or the path of a file    redis://user@host:6379/0  rediss://…  unix:///path
-  consul://host:8500  consul+https://…              postgres://user@host/database
-  s3://bucket/prefix                                thrift://host:9090
-  `flipper list` without a store uses the file `flipper/flags.json` in the user's data directory.
+  file:///path/flags.json, or the path of a file    redis://user@host:6379/0
+  consul://host:8500                                rediss://…, unix:///path
+  s3://bucket/prefix                                postgres://user@host/database
+  thrift://host:9090                                Without any: a file in the data directory
 
-Configuration, in `flipper/config.toml` of the user's configuration directory ($XDG_CONFIG_HOME):
+Configuration, in `flipper/config.toml` of the directory $XDG_CONFIG_HOME:
   store = \"prod\"
   actor = \"alice\"
   [stores]
   prod = \"redis://flags@redis.internal\"            then `--store prod`
 
-Passwords: FLIPPER_PASSWORD, or `--ask-password`, fills in the password of an address that has a user and no
-password. Addresses are shown without their passwords.
+Passwords: FLIPPER_PASSWORD, or `--ask-password`, fills in the password of an address that has a
+user and no password, as in `redis://me@host`, or a colon alone, as in `consul://:@host`. None is
+ever shown.
 
 Exit status:
-  0  done; `check`: the flag is on          3  `check`: the flag is off; `diff`, `verify`: something differs
-  1  an error, or nobody can tell           4  there is no such flag
-  2  wrong usage                            5  a conflict: the flag exists already, or others keep changing it";
+  0  done; `check`: the flag is on
+  1  an error, or nobody can tell
+  2  wrong usage
+  3  `check`: the flag is off; `diff`, `verify`: something differs
+  4  there is no such flag
+  5  a conflict: the flag exists already, or others keep changing it";
 
 /// Looks at, changes and moves feature flags, in any store.
 #[derive(Debug, Parser)]
@@ -67,6 +71,7 @@ pub(crate) struct Cli {
 
 /// What all commands have.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options of all commands")]
 pub(crate) struct Global {
     /// The store: an address, a name of the configuration file, or the path of a file
     #[arg(long, short, global = true, env = "FLIPPER_STORE", hide_env_values = true, value_name = "URL")]

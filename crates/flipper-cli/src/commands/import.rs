@@ -21,7 +21,7 @@ pub(crate) async fn import(run: &mut Run, args: &ImportArgs) -> Result<Code> {
     let is_input = args.file == Path::new("-");
     let failed = |error: io::Error| Failure::file(&args.file, &error);
     let mut file = if is_input { spooled()? } else { File::open(&args.file).map_err(failed)? };
-    let count = validate(&file, &args.file)?;
+    let count = validate(&file, &args.file, run.out.is_json())?;
     file.rewind().map_err(failed)?;
     let client = run.settings.open().await?;
     if !args.safety.dry_run && !args.safety.yes && !is_input {
@@ -56,7 +56,7 @@ fn spooled() -> Result<File> {
 }
 
 /// Reads all of it, and returns how many flags there are. Nothing is written if anything is wrong.
-fn validate(file: &File, path: &Path) -> Result<u64> {
+fn validate(file: &File, path: &Path, is_json: bool) -> Result<u64> {
     let (mut names, mut wrong, mut count) = (HashSet::new(), Vec::new(), 0);
     for read in Records::new(file) {
         match read {
@@ -73,7 +73,12 @@ fn validate(file: &File, path: &Path) -> Result<u64> {
     if wrong.is_empty() {
         return Ok(count);
     }
-    for mistake in wrong.iter().take(MOST) {
+    wrong.truncate(MOST);
+    if is_json {
+        let told = wrong.join("; ");
+        return Err(Failure::error(format!("{}: {told}; nothing was imported", path.display())));
+    }
+    for mistake in &wrong {
         note(format_args!("{}: {mistake}", path.display()));
     }
     let mistakes = if wrong.len() == 1 { "a mistake" } else { "mistakes" };

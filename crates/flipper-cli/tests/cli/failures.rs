@@ -66,8 +66,17 @@ fn a_password_comes_from_the_environment_and_is_never_shown() {
     assert_eq!(user.done("list"), "X  off\n");
     let wrong = User::at(&store).with("FLIPPER_PASSWORD", "swordfish").flipper("list").with_code(1);
     assert!(wrong.complaint().contains("permission denied") && !wrong.err.contains("swordfish"), "{wrong:?}");
+    let none = User::at(&store).with("FLIPPER_PASSWORD", "").flipper("list").with_code(1);
+    assert!(!none.complaint().is_empty());
     let none = User::at(&store).flipper("list --ask-password").with_code(1);
     assert!(none.complaint().contains("needs a terminal"), "{none:?}");
+}
+
+#[test]
+fn a_password_without_a_user_comes_from_the_environment_too() {
+    let server = RedisServer::start(&["--requirepass", "hunter2"]);
+    let store = format!("redis://:@{}", server.address());
+    User::at(&store).with("FLIPPER_PASSWORD", "hunter2").done("create X");
 }
 
 #[test]
