@@ -25,12 +25,16 @@
 //! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
 //! | `consul` | `ConsulStore`: Consul, watched into memory, shared with flipper-client | `consul://host:8500` |
 //! | `postgres` | `PostgresStore`: a table of PostgreSQL, shared with flipper-client | `postgres://user:password@host/database` |
-//! | `s3` | `S3Store`: a bucket of S3, shared with flipper-client | none yet: it takes a client of your own |
+//! | `s3` | `S3Store`: a bucket of S3, shared with flipper-client | none: it takes a client of your own |
+//! | `aws-config` | the same, with region, credentials and encryption as AWS's own programs have them | `s3://bucket` |
 //! | `thrift` | `ThriftStore`: anybody's `FeatureFlagStore` service, shared with flipper-client; `ThriftServer`: such a service before any store | `thrift://host:9090` |
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
 //! were checked last: `redis://host?mirror`, `redis://host?cache=5000&ttl=30`; `replicated` adds `ReplicatedStore`, which keeps copies in other stores.
 //! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`, `postgres://host?sslmode=require`.
+//!
+//! [`open`] has all addresses and their parameters; [`OpenOptions`] chooses defaults for them in code, and gives the store without a client; [`redacted`] shows
+//! an address without its secrets.
 
 mod address;
 #[cfg(feature = "consul")]

@@ -42,7 +42,7 @@ fn hasty(url: &str, table: &str) -> PostgresStoreBuilder {
 }
 
 /// Somebody else.
-async fn psql(url: &str) -> Client {
+pub(crate) async fn psql(url: &str) -> Client {
     let (client, connection) = flipper_postgres::tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client
