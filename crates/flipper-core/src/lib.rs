@@ -68,7 +68,7 @@ pub use flag::Flag;
 pub use freshness::{Freshness, StaleCause};
 pub use name::FlagName;
 pub use operator::Operator;
-pub use percentage::Percentage;
+pub use percentage::{LinearRamp, Percentage};
 pub use random::{Random, ThreadRandom};
 pub use snapshot::{Snapshot, SnapshotEdit, release_thread};
 pub use store::{
