@@ -1,6 +1,5 @@
 //! A real Redis Cluster.
 
-use crate::process::free_port;
 use crate::redis_admin::{ask, tell, wait_until};
 use crate::redis_server::RedisServer;
 
@@ -67,9 +66,7 @@ impl RedisCluster {
     }
 
     fn launch(&mut self) -> usize {
-        let bus = free_port().to_string();
-        let mut arguments =
-            vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
+        let mut arguments = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
         // Or else a primary becomes a replica with its last slot.
         arguments.extend(["--cluster-allow-replica-migration", "no"]);
         arguments.extend(["--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"]);
