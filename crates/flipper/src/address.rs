@@ -7,7 +7,9 @@ use crate::scheme::{Scheme, listed};
 use crate::settings::Settings;
 
 /// An address, as far as all have the same form.
-#[derive(Debug)]
+///
+/// It is shown by tests alone, which have no secrets.
+#[cfg_attr(test, derive(Debug))]
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "some stores take nothing of it"))]
 pub(crate) struct Address<'a> {
     pub(crate) scheme: &'static Scheme,

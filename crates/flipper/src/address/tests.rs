@@ -244,3 +244,23 @@ fn what_opens_can_be_sent_to_another_thread() {
     is_send(options.open_store("memory:"));
     is_send(crate::open("memory:"));
 }
+
+proptest::proptest! {
+    /// Without a runtime, nothing is connected to: what is wrong with the address is told, or that a runtime is needed.
+    #[test]
+    fn errors_repeat_nothing_but_names_that_are_known(
+        scheme in proptest::sample::select(vec![
+            "memory", "redis", "rediss", "unix", "consul", "consul+https", "postgres", "s3", "thrift", "mysql",
+        ]),
+        before in "(//)?([a-z]{0,2}:)?[@:/?#%]{0,2}",
+        after in "[@:/?#%&=]{0,2}(host)?(:1)?(/[a-z]{0,2})?([?](mirror|base_key=|timeout=|pass=|x=|&|%){0,3})?",
+        is_last in proptest::bool::ANY,
+    ) {
+        let secret = "QZJX";
+        let address = if is_last { format!("{scheme}:{before}{after}{secret}") } else { format!("{scheme}:{before}{secret}{after}") };
+        if let Err(error) = futures_lite::future::block_on(OpenOptions::new().open(&address)) {
+            let shown = format!("{error} {error:?}").to_uppercase();
+            proptest::prop_assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}
