@@ -74,7 +74,9 @@ pub(crate) fn embedded_store() -> Result<PathBuf> {
 /// The user's name, as the system says it.
 pub(crate) fn user() -> String {
     let known = ["USER", "LOGNAME", "USERNAME"].iter().filter_map(|name| std::env::var(name).ok());
-    known.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    let known = known.into_iter().find(|name| !name.is_empty());
+    // Where nothing is set, as in a container, or by cron.
+    known.or_else(|| whoami::username().ok()).unwrap_or_else(|| "unknown".to_owned())
 }
 
 #[cfg(test)]
