@@ -1,6 +1,7 @@
 //! What went wrong, in terms of what the caller can do about it.
 
 use std::borrow::Cow;
+use std::error::Error as _;
 
 use flipper_core::{Error, ErrorKind};
 use tokio_postgres::error::{DbError, SqlState};
@@ -35,9 +36,29 @@ pub(crate) fn of_driver(failure: &tokio_postgres::Error, asked: Asked) -> Error 
     if let Some(answer) = failure.as_db_error() {
         return of_server(answer, asked);
     }
+    // The driver has no other way to tell these.
+    if failure.to_string() == "error performing TLS handshake" {
+        return unanswered(encryption(&cause(failure)), asked);
+    }
     // What the driver says beyond that may repeat settings.
     let what = if failure.is_closed() { "the connection was closed" } else { "the connection has failed" };
     unanswered(what.to_owned(), asked)
+}
+
+/// What the driver says of why. It may repeat settings.
+pub(crate) fn cause(failure: &tokio_postgres::Error) -> String {
+    failure.source().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Why a connection is not encrypted: certificates are no secret.
+fn encryption(cause: &str) -> String {
+    if cause == "server does not support TLS" {
+        return "the server has no encryption, on which `sslmode=require` insists".to_owned();
+    }
+    // The other one is an authority with the name of one that is trusted.
+    let is_unknown = cause.contains("UnknownIssuer") || cause.contains("BadSignature");
+    let hint = if is_unknown { ": `certificate_authorities` names whom to trust" } else { "" };
+    format!("the server's certificate or encryption is refused: {cause}{hint}")
 }
 
 /// Translates an answer of the server. A statement of ours is a transaction by itself, so nothing of one that has failed has happened; but one that is

@@ -32,14 +32,29 @@
 //! `feature_flags` with the columns `name` and `item`, unless [told](PostgresStoreBuilder::table): flipper-client has made it, or [`create_table`] does. A name
 //! that is too long for the column (flipper-client makes it 40 characters long) is refused before anything is written. A user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on it.
 //!
+//! # Encryption
+//!
+//! With the feature `tls-rustls`, `sslmode` in the address says whether a connection is encrypted, those for calls and the one for changes alike:
+//!
+//! | `sslmode` | |
+//! |---|---|
+//! | `disable` | never |
+//! | `prefer`, the default | if the server can. Whoever is between can pretend that it cannot |
+//! | `require` | always: a server that cannot is [`Unavailable`] |
+//!
+//! Where it is encrypted, the certificate has to be for the host in the address, and signed by an authority that the system trusts, or by one of
+//! [those told](PostgresStoreBuilder::certificate_authorities). This is stricter than libpq: there, `prefer` and `require` take any certificate, and `prefer` goes on without encryption where
+//! that has failed. Here, `require` means what libpq's `verify-full` does, which the address does not take, nor `verify-ca`, `allow` and `sslrootcert`. A server with a
+//! certificate that nobody vouches for needs its own told, or `sslmode=disable`. The certificates are read when the store is made. Certificates of clients are not offered. Without the feature, nothing
+//! is encrypted, and `require` is [`Unsupported`].
+//!
 //! # Runtime
 //!
 //! The store needs a Tokio runtime with I/O and time enabled, as `#[tokio::main]` has. Outside of one, calls are [`Unsupported`].
 //!
 //! # Features
 //!
-//! * `tls-rustls`: encryption, with the certificates that the system trusts or those told to the builder. `sslmode=require`
-//!   in the address insists on it.
+//! * `tls-rustls`: [encryption](#encryption).
 //!
 //! [`create_table`]: PostgresStoreBuilder::create_table
 //! [`Unavailable`]: flipper_core::ErrorKind::Unavailable

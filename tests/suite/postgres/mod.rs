@@ -5,6 +5,7 @@ mod follow;
 mod outages;
 mod python;
 mod storm;
+mod tls;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
