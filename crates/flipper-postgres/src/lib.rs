@@ -22,7 +22,8 @@
 //! | the server is away | calls fail with [`Unavailable`] in bounded time. A write whose answer was lost is [`OutcomeUnknown`], which the client looks into |
 //! | the server comes back, or has ended connections | the next call connects. A read whose connection has ended is made once more |
 //! | an answer is late | the call fails, and its connection is not used again: an answer is never taken for another's |
-//! | a call is dropped | a read ends. A write may happen, or not |
+//! | a call is dropped | a read ends. A write may happen, or not. The connection is closed if it was asked already, so that nobody waits behind that call |
+//! | transactions are serializable by default | a write at which others were as well is made again, as long as an answer may take |
 //! | the server is a standby | reads work, and changes are polled; writes fail with [`Unavailable`] |
 //! | a record cannot be read | it is [`Corrupt`]; in a listing it is one item, and the others follow |
 //! | `TRUNCATE` | watchers are told to load everything |

@@ -1,7 +1,7 @@
 //! The server, by a pool of connections.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use flipper_core::{ErrorKind, Expect, Flag, FlagName, Result, Version, Versioned};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::error::{Asked, error, late, of_driver};
+use crate::error::{Again, Asked, again, error, late, of_driver};
 use crate::record;
 use crate::table::Statements;
 
@@ -35,6 +35,23 @@ pub(crate) struct Looked {
     pub(crate) tells: bool,
 }
 
+/// A connection that goes back to the pool only when what was asked is answered: whoever has it next would wait for that.
+struct Lent(Option<Object>);
+
+impl Lent {
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
 type Parameters<'p> = &'p [(&'p (dyn ToSql + Sync), Type)];
 
 impl Server {
@@ -54,51 +71,62 @@ impl Server {
         })
     }
 
-    /// Asks, within the limit; once more, if the connection has ended and nothing is written. A connection on which an answer is late is not used
-    /// again.
+    /// Asks, within the limit; once more, if the connection has ended and nothing is written, or what was prepared is out of date; and again within the
+    /// limit, as long as others are at the same rows in transactions that the server keeps apart. A connection on which an answer is late, or of a call that
+    /// is dropped, is not used again.
     pub(crate) async fn ask(
         &self,
         statement: &str,
         parameters: Parameters<'_>,
         asked: Asked,
     ) -> Result<Vec<Row>> {
+        let began = Instant::now();
         let mut is_first = true;
         loop {
-            let connection = self.connection().await?;
-            let answered = timeout(self.limit, self.ask_on(&connection, statement, parameters, asked)).await;
-            match answered {
-                Ok(Err(failure))
-                    if asked == Asked::Read && is_first && failure.kind() == ErrorKind::Unavailable =>
-                {
-                    drop(Object::take(connection));
+            let lent = Lent(self.connection().await?.into());
+            let Some(connection) = &lent.0 else { continue };
+            let answered = timeout(self.limit, self.ask_on(connection, statement, parameters, asked)).await;
+            let (failure, asked) = match answered {
+                Ok(Ok(rows)) => {
+                    lent.give_back();
+                    return Ok(rows);
+                }
+                Ok(Err(failure)) => failure,
+                Err(_) => return Err(late(self.limit, asked)),
+            };
+            let again = again(&failure, asked);
+            if again != Again::Elsewhere {
+                lent.give_back();
+            }
+            match again {
+                Again::Conflict if began.elapsed() < self.limit => {}
+                Again::Prepare if is_first => {
+                    self.pool.manager().statement_caches.clear();
                     is_first = false;
                 }
-                Ok(answered) => return answered,
-                Err(_) => {
-                    drop(Object::take(connection));
-                    return Err(late(self.limit, asked));
-                }
+                Again::Elsewhere if is_first => is_first = false,
+                _ => return Err(of_driver(&failure, asked)),
             }
         }
     }
 
+    /// Asks on a connection; says of what has failed whether it was a write.
     async fn ask_on(
         &self,
         connection: &Object,
         statement: &str,
         parameters: Parameters<'_>,
         asked: Asked,
-    ) -> Result<Vec<Row>> {
+    ) -> std::result::Result<Vec<Row>, (tokio_postgres::Error, Asked)> {
         if !self.is_prepared {
-            let rows = connection.query_typed(statement, parameters).await;
-            return rows.map_err(|failure| of_driver(&failure, asked));
+            return connection.query_typed(statement, parameters).await.map_err(|failure| (failure, asked));
         }
         let types: Vec<_> = parameters.iter().map(|(_, of)| of.clone()).collect();
         // Nothing is written by that.
         let prepared = connection.prepare_typed_cached(statement, &types).await;
-        let prepared = prepared.map_err(|failure| of_driver(&failure, Asked::Read))?;
+        let prepared = prepared.map_err(|failure| (failure, Asked::Read))?;
         let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
-        connection.query(&prepared, &values).await.map_err(|failure| of_driver(&failure, asked))
+        connection.query(&prepared, &values).await.map_err(|failure| (failure, asked))
     }
 
     /// Writes, within the limit; returns how many rows were written.

@@ -4,6 +4,7 @@ mod errors;
 mod follow;
 mod outages;
 mod python;
+mod sessions;
 mod storm;
 mod tls;
 
