@@ -117,7 +117,7 @@ impl PostgresStoreBuilder {
     /// Makes the table when the store connects, unless it is there, and triggers that tell of changes by whomever: with them, changes are seen at once,
     /// and without them by polling. A table that flipper-client has made gets the triggers too.
     ///
-    /// That needs the right to create in the schema, and to own the table.
+    /// That needs the right to create in the schema, and to own the table; and none, where everything is there.
     pub fn create_table(self) -> Self {
         Self { creates: true, ..self }
     }

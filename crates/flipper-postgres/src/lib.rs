@@ -25,13 +25,19 @@
 //! | a call is dropped | a read ends. A write may happen, or not. The connection is closed if it was asked already, so that nobody waits behind that call |
 //! | transactions are serializable by default | a write at which others were as well is made again, as long as an answer may take |
 //! | the server is a standby | reads work, and changes are polled; writes fail with [`Unavailable`] |
-//! | a record cannot be read | it is [`Corrupt`]; in a listing it is one item, and the others follow |
+//! | a record cannot be read, or is `NULL` | it is [`Corrupt`]; in a listing it is one item, and the others follow |
 //! | `TRUNCATE` | watchers are told to load everything |
 //!
 //! # The table
 //!
 //! `feature_flags` with the columns `name` and `item`, unless [told](PostgresStoreBuilder::table): flipper-client has made it, or [`create_table`] does. A name
-//! that is too long for the column (flipper-client makes it 40 characters long) is refused before anything is written. A user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on it.
+//! that is too long for the column (flipper-client makes it 40 characters long) is refused before anything is written. Names have to be `varchar` or `text` and the primary key (or unique), records `bytea`: another table is
+//! refused. Rows without a name are nobody's. A user needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on it.
+//!
+//! The triggers fire always, also for rows that a subscription brings. As they send notices, a transaction that changes the table cannot be prepared for a two-phase commit:
+//! that is a rule of the server. Partitioned tables, those with children, and views are polled.
+//!
+//! An address of several hosts has to say `target_session_attrs=read-write`, as what one server tells must not be read from another.
 //!
 //! # Encryption
 //!

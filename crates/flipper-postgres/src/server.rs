@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::{Again, Asked, again, error, late, of_driver};
-use crate::record;
+use crate::record::{self, column};
 use crate::table::Statements;
 
 /// A server, and the statements for it.
@@ -27,12 +27,45 @@ pub(crate) struct Server {
 }
 
 /// What is known of the table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Looked {
     /// Its number, by which its channel is called.
     pub(crate) number: i64,
     /// Whether changes are told.
     pub(crate) tells: bool,
+    /// What tells them: another one after each time that it was switched off.
+    triggers: String,
+    longest_name: Option<i32>,
+}
+
+impl Looked {
+    /// Reads what the statement has found out.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a table that cannot hold flags.
+    pub(crate) fn of(rows: &[Row]) -> Result<Self> {
+        let refused = |message: &'static str| Err(error(ErrorKind::InvalidInput, message));
+        let Some(row) = rows.first() else {
+            return refused("there is no such table: `create_table` makes it");
+        };
+        match (column(row, 2)?, column(row, 3)?) {
+            (None, _) => return refused("the table has no such column of names: `name` unless told"),
+            (_, None) => return refused("the table has no such column of records: `item` unless told"),
+            (Some(false), _) => return refused("the column of names has to be `varchar` or `text`"),
+            (_, Some(false)) => return refused("the column of records has to be `bytea`"),
+            (Some(true), Some(true)) => {}
+        }
+        if !column::<bool>(row, 4)? {
+            return refused("the column of names has to be the PRIMARY KEY, or UNIQUE");
+        }
+        Ok(Self {
+            number: column(row, 0)?,
+            longest_name: column(row, 1)?,
+            tells: column(row, 5)?,
+            triggers: column(row, 6)?,
+        })
+    }
 }
 
 /// A connection that goes back to the pool only when what was asked is answered: whoever has it next would wait for that.
@@ -139,15 +172,9 @@ impl Server {
     /// Finds out what the table is.
     pub(crate) async fn look(&self) -> Result<Looked> {
         let rows = self.ask(&self.statements.look, &[], Asked::Read).await?;
-        let row = rows.first().ok_or_else(|| error(ErrorKind::Internal, "no answer about the table"))?;
-        if row.get::<_, bool>(0) {
-            let message = "there is no such table: `create_table` makes it";
-            return Err(error(ErrorKind::InvalidInput, message));
-        }
-        let longest: Option<i32> = row.get(2);
-        self.longest_name.store(longest.map_or(-1, i64::from), Ordering::Relaxed);
-        // A standby takes no `LISTEN`.
-        Ok(Looked { number: row.get(1), tells: row.get::<_, bool>(3) && !row.get::<_, bool>(4) })
+        let looked = Looked::of(&rows)?;
+        self.longest_name.store(looked.longest_name.map_or(-1, i64::from), Ordering::Relaxed);
+        Ok(looked)
     }
 
     /// Makes the table.
@@ -173,9 +200,14 @@ impl Server {
         if self.longest_name.load(Ordering::Relaxed) == 0 {
             self.look().await?;
         }
-        let longest = self.longest_name.load(Ordering::Relaxed);
         let length = name.as_str().chars().count();
-        if longest > 0 && length as i64 > longest {
+        let is_too_long = || (1..length as i64).contains(&self.longest_name.load(Ordering::Relaxed));
+        if is_too_long() {
+            // Somebody may have made room.
+            self.look().await?;
+        }
+        if is_too_long() {
+            let longest = self.longest_name.load(Ordering::Relaxed);
             let message = format!(
                 "the name has {length} characters, and the table's column takes {longest}: \
                  `ALTER TABLE … ALTER COLUMN … TYPE varchar(512)` makes room"
@@ -187,7 +219,7 @@ impl Server {
 
     pub(crate) async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
         let rows = self.ask(&self.statements.get, &[(&name.as_str(), Type::VARCHAR)], Asked::Read).await?;
-        rows.first().map(|row| record::read(name.as_str(), row.get(0))).transpose()
+        rows.first().map(|row| record::read(name.as_str(), column(row, 0)?)).transpose()
     }
 
     pub(crate) async fn put(&self, name: FlagName<'_>, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
@@ -218,10 +250,11 @@ impl Server {
                 let before = version.as_bytes().unwrap_or_default();
                 let both: Parameters<'_> = &[(&text, Type::VARCHAR), (&before, Type::BYTEA)];
                 let rows = self.ask(&self.statements.delete_if, both, Asked::Write).await?;
-                match rows.first().map(|row| (row.get(0), row.get(1))) {
-                    Some((true, _)) => Ok(true),
-                    Some((false, true)) => Err(conflict()),
-                    _ => Ok(false),
+                let Some(row) = rows.first() else { return Ok(false) };
+                match (column(row, 0)?, column(row, 1)?) {
+                    (true, _) => Ok(true),
+                    (false, true) => Err(conflict()),
+                    (false, false) => Ok(false),
                 }
             }
             Expect::Absent => {

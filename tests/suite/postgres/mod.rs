@@ -6,6 +6,7 @@ mod outages;
 mod python;
 mod sessions;
 mod storm;
+mod tables;
 mod tls;
 
 use std::sync::OnceLock;

@@ -100,6 +100,21 @@ async fn sessions_that_end_when_they_are_idle_are_replaced_and_the_one_that_list
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_read_only_unless_told_says_so() {
+    let server = PostgresServer::start(&[]);
+    builder(&server.url(), "flags").create_table().connect().await.unwrap();
+    let url = format!("{}?options=-c%20default_transaction_read_only%3Don", server.url());
+    // What is there needs not to be made.
+    let store = builder(&url, "flags").create_table().connect().await.unwrap();
+    let mut changes = watch(&store).await;
+    let error = store.put(&flag("X", 1), Expect::Any).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.message().contains("default_transaction_read_only"), "{error}");
+    put(&builder(&server.url(), "flags").connect().await.unwrap(), "X", 1).await;
+    assert!(matches!(next(&mut changes).await, Some(Change::Put(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_that_gives_each_transaction_another_connection() {
     let pooler = PgBouncer::start(server().address(), &["default_pool_size=3"]);
     let (url, table) = (server().url_at(pooler.address()), table());
