@@ -261,6 +261,7 @@ impl PostgresStoreBuilder {
             poll_interval: self.poll_interval,
             polls_only: self.polls_only,
             is_told: AtomicBool::new(!self.polls_only),
+            is_deaf: AtomicBool::new(false),
         }))
     }
 }

@@ -19,12 +19,13 @@
 //! | two edit a flag | each write is one statement, which compares the stored bytes and replaces them. Nobody's edit is lost |
 //! | Python edits it too | our writes never replace what Python has written in between. Python's may replace ours: flipper-client reads, changes and writes without a look |
 //! | anybody changes the table | watchers are told at once, by `LISTEN` and `NOTIFY`, if [`create_table`] has made the triggers for it; otherwise all flags are listed now and then |
+//! | the table is replaced, or its triggers are switched off or on | that is noticed within a second or two, and watchers are told to load everything |
 //! | the server is away | calls fail with [`Unavailable`] in bounded time. A write whose answer was lost is [`OutcomeUnknown`], which the client looks into |
 //! | the server comes back, or has ended connections | the next call connects. A read whose connection has ended is made once more |
 //! | an answer is late | the call fails, and its connection is not used again: an answer is never taken for another's |
 //! | a call is dropped | a read ends. A write may happen, or not. The connection is closed if it was asked already, so that nobody waits behind that call |
 //! | transactions are serializable by default | a write at which others were as well is made again, as long as an answer may take |
-//! | the server is a standby | reads work, and changes are polled; writes fail with [`Unavailable`] |
+//! | the server is a standby | reads work, and changes are polled until it is a primary; writes fail with [`Unavailable`] |
 //! | a record cannot be read, or is `NULL` | it is [`Corrupt`]; in a listing it is one item, and the others follow |
 //! | `TRUNCATE` | watchers are told to load everything |
 //!
@@ -38,6 +39,12 @@
 //! that is a rule of the server. Partitioned tables, those with children, and views are polled.
 //!
 //! An address of several hosts has to say `target_session_attrs=read-write`, as what one server tells must not be read from another.
+//!
+//! # Poolers
+//!
+//! A pooler that gives each transaction another connection needs [`behind_pooler`](PostgresStoreBuilder::behind_pooler), as statements that are prepared on one are not there
+//! on the next, or are somebody else's. Then changes are polled. That notices do not come through is noticed without it, and logged as a warning; what becomes of prepared statements is
+//! not.
 //!
 //! # Encryption
 //!

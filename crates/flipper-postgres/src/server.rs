@@ -39,6 +39,11 @@ pub(crate) struct Looked {
 }
 
 impl Looked {
+    /// Where its changes are told.
+    pub(crate) fn channel(&self) -> String {
+        format!("flipper_{}", self.number)
+    }
+
     /// Reads what the statement has found out.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use flipper_core::{Change, ErrorKind, Expect, FeatureFlagClient, Page, Store, Watching};
+use flipper_mirror::MirrorStore;
 use flipper_postgres::tokio_postgres::Client;
 use flipper_testkit::{PgBouncer, PostgresServer, next};
 
@@ -63,6 +64,26 @@ async fn what_is_deferred_to_the_commit_fails_the_write() {
         let error = store.put(&flag("X", 1), Expect::Any).await.unwrap_err();
         assert!(error.message().contains("refused"), "{error}");
         assert_eq!(number(&store, "X").await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_becomes_a_primary_is_written_and_tells() {
+    let mut primary = PostgresServer::start(&["max_wal_senders=4"]);
+    let writer = builder(&primary.url(), "feature_flags").create_table().connect().await.unwrap();
+    put(&writer, "X", 1).await;
+    let standby = primary.standby();
+    let store = builder(&standby.url(), "feature_flags").connect().await.unwrap();
+    let mirror = MirrorStore::start(store).await.unwrap();
+    assert_eq!(mirror.capabilities().watch, Watching::Polled);
+    primary.kill();
+    standby.promote();
+    put(&mirror, "X", 2).await;
+    assert_eq!(number(&mirror, "X").await, Some(2));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while mirror.capabilities().watch != Watching::Pushed {
+        assert!(Instant::now() < deadline, "it is polled still");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -138,6 +159,22 @@ async fn a_pooler_that_gives_each_transaction_another_connection() {
     assert_eq!(client.get_client_data("X").await.unwrap().len(), 160);
     while !matches!(next(&mut changes).await, Some(Change::Put(_))) {}
     assert_eq!(names(client.store(), Page::ALL).await.0, ["X"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_nobody_has_told_of_is_noticed() {
+    let pooler = PgBouncer::start(server().address(), &["default_pool_size=3"]);
+    let (direct, table) = store().await;
+    let url = server().url_at(pooler.address());
+    let Ok(store) = builder(&url, &table).connect().await else { panic!("it connects") };
+    let mirror = MirrorStore::start(store).await.unwrap();
+    put(&direct, "X", 1).await;
+    // Its notices do not come through, so it is polled.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while mirror.snapshot().unwrap().get("X").is_none() {
+        assert!(Instant::now() < deadline, "nothing is told");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use flipper_postgres::PostgresStore;
 use flipper_postgres::tokio_postgres::Client;
 use flipper_testkit::{PostgresServer, next};
 
-use super::{builder, psql, server, table};
+use super::{builder, psql, server, store, table};
 use crate::records::{flag, name, names, number, put, watch};
 
 /// A record as it is written in a statement.
@@ -109,6 +109,56 @@ async fn a_table_whose_column_is_made_longer_is_used_as_it_is_by_now() {
     assert_eq!(names(&store, Page::ALL).await.0, ["X"]);
     put(&store, &long, 2).await;
     assert_eq!(names(&store, Page::ALL).await.0, [&long, "X"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_takes_the_place_of_another_is_followed() {
+    let (store, table) = store().await;
+    put(&store, "X", 1).await;
+    let mirror = MirrorStore::start(store).await.unwrap();
+    arrives(&mirror, "X", 1).await;
+    let admin = admin().await;
+    // As a restored backup is put in its place.
+    let new = self::table();
+    let other = builder(&server().url(), &new).create_table().connect().await.unwrap();
+    put(&other, "X", 2).await;
+    let swap = format!(
+        "BEGIN; ALTER TABLE {table} RENAME TO old_{table}; ALTER TABLE {new} RENAME TO {table}; COMMIT"
+    );
+    admin.batch_execute(&swap).await.unwrap();
+    arrives(&mirror, "X", 2).await;
+    admin.batch_execute(&format!("UPDATE {table} SET item = {}", literal("X", 3))).await.unwrap();
+    arrives(&mirror, "X", 3).await;
+    assert_eq!(mirror.capabilities().watch, Watching::Pushed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_the_triggers_are_off_is_found() {
+    let (store, table) = store().await;
+    put(&store, "X", 1).await;
+    let mirror = MirrorStore::start(store).await.unwrap();
+    let admin = admin().await;
+    // As `pg_restore --disable-triggers` does.
+    let restored = format!(
+        "ALTER TABLE {table} DISABLE TRIGGER ALL; UPDATE {table} SET item = {}; ALTER TABLE {table} ENABLE TRIGGER ALL",
+        literal("X", 2)
+    );
+    admin.batch_execute(&restored).await.unwrap();
+    arrives(&mirror, "X", 2).await;
+    // For good: then it is polled.
+    admin.batch_execute(&format!("DROP TRIGGER flipper_notify_row ON {table}")).await.unwrap();
+    admin.batch_execute(&format!("UPDATE {table} SET item = {}", literal("X", 3))).await.unwrap();
+    arrives(&mirror, "X", 3).await;
+    admin.batch_execute(&format!("UPDATE {table} SET item = {}", literal("X", 4))).await.unwrap();
+    arrives(&mirror, "X", 4).await;
+    assert_eq!(mirror.capabilities().watch, Watching::Polled);
+    // And told again, once there are triggers again.
+    builder(&server().url(), &table).create_table().connect().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while mirror.capabilities().watch != Watching::Pushed {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
