@@ -28,6 +28,8 @@ mod fault;
 #[cfg(feature = "s3-servers")]
 mod moto_server;
 #[cfg(feature = "servers")]
+mod pgbouncer;
+#[cfg(feature = "servers")]
 mod postgres_server;
 #[cfg(feature = "servers")]
 mod process;
@@ -57,6 +59,8 @@ pub use events::{EventRecorder, RecordedEvent};
 pub use fault::{Fault, FaultStore, Operation};
 #[cfg(feature = "s3-servers")]
 pub use moto_server::MotoServer;
+#[cfg(feature = "servers")]
+pub use pgbouncer::PgBouncer;
 #[cfg(feature = "servers")]
 pub use postgres_server::PostgresServer;
 #[cfg(feature = "servers")]

@@ -4,7 +4,10 @@ mod errors;
 mod follow;
 mod outages;
 mod python;
+mod sessions;
 mod storm;
+mod tables;
+mod tls;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
