@@ -28,7 +28,7 @@ pub fn main() -> ExitCode {
     let is_json = cli.global.json;
     let code = match start(cli) {
         Ok(code) => code,
-        Err(Failure::Closed) => Code::Done,
+        Err(Failure::Closed(code)) => code,
         Err(failure) => {
             complain(&failure, is_json);
             failure.code()
@@ -47,8 +47,11 @@ fn start(cli: Cli) -> Result<Code> {
     let outcome = runtime.block_on(dispatch(&mut run, cli.command));
     let flushed = run.out.flush();
     runtime.shutdown_timeout(PATIENCE);
-    // What has failed first is what matters.
-    outcome.and_then(|code| flushed.map(|()| code))
+    // What has failed first is what matters; that nobody reads does not make another answer of it.
+    outcome.and_then(|code| match flushed {
+        Ok(()) | Err(Failure::Closed(_)) => Ok(code),
+        Err(failure) => Err(failure),
+    })
 }
 
 async fn dispatch(run: &mut Run, command: Command) -> Result<Code> {
