@@ -66,9 +66,8 @@ impl Settings {
     }
 
     fn address(&self, store: &str) -> Result<String> {
-        if let Some(address) = self.config.stores.get(store) {
-            return Ok(address.clone());
-        }
+        // A name stands for an address or a path, and not for another name.
+        let store = self.config.stores.get(store).map_or(store, String::as_str);
         if store.contains(':') {
             return Ok(store.to_owned());
         }

@@ -49,3 +49,17 @@ fn a_mistake_in_the_configuration_is_one_line_with_its_place() {
     let ran = user.run(&["list", "--config", "/nonexistent/config.toml"]).with_code(1);
     assert!(ran.complaint().contains("/nonexistent/config.toml"), "{ran:?}");
 }
+
+#[test]
+fn a_name_of_the_configuration_may_stand_for_the_path_of_a_file() {
+    let user = User::at("");
+    let path = user.file("1.json");
+    let text = format!("[stores]\nfile = \"{}\"\nname = \"file\"", path.display());
+    fs::write(user.file("config.toml"), text).unwrap();
+    let user = user.with("FLIPPER_CONFIG", "config.toml");
+    user.done("--store file create X");
+    assert!(path.is_file());
+    assert!(user.flipper("--store file export 1.json").with_code(1).err.contains("is the store itself"));
+    let ran = user.flipper("--store name list").with_code(1);
+    assert!(ran.complaint().contains("`file` is no store"), "{ran:?}");
+}
