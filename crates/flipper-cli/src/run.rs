@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
-
 use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::failure::{Code, Failure, Result};
 use crate::output::{Output, complain};
 use crate::store::Settings;
 use crate::time::Moment;
+use crate::usage;
 
 /// How long to wait for what goes on in the background when the work is done.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -24,7 +23,10 @@ pub(crate) struct Run {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match usage::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let is_json = cli.global.json;
     let code = match start(cli) {
         Ok(code) => code,

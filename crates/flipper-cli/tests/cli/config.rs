@@ -63,3 +63,21 @@ fn a_name_of_the_configuration_may_stand_for_the_path_of_a_file() {
     let ran = user.flipper("--store name list").with_code(1);
     assert!(ran.complaint().contains("`file` is no store"), "{ran:?}");
 }
+
+#[test]
+fn an_empty_store_is_not_that_of_the_user() {
+    let user = User::at("");
+    // As a script has it whose variable is not set.
+    let ran = user.run(&["--store", "", "create", "X"]).with_code(2);
+    assert!(ran.err.contains("`--store` is empty"), "{ran:?}");
+    assert_eq!(user.with("FLIPPER_STORE", "").done("list"), "");
+}
+
+#[test]
+fn a_wrong_usage_repeats_no_secret() {
+    let user = User::new();
+    for arguments in ["redis://me:hunter2@host list", "copy redis://me:hunter2@a redis://me:hunter2@b x"] {
+        let ran = user.flipper(arguments).with_code(2);
+        assert!(ran.out.is_empty() && !ran.err.is_empty() && !ran.err.contains("hunter2"), "{ran:?}");
+    }
+}
