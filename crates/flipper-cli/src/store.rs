@@ -46,6 +46,26 @@ impl Settings {
         self.open_address(&self.address(store)?).await
     }
 
+    /// Opens a store, as [`open_named`](Self::open_named), to take all flags from it: a file that is not there is a slip in its name then,
+    /// and not a store without flags.
+    pub(crate) async fn open_source(&self, store: &str) -> Result<FeatureFlagClient> {
+        let address = self.address(store)?;
+        if let Some(path) = path_of(&address)
+            && let Err(error) = std::fs::metadata(&path)
+        {
+            return Err(Failure::file(&path, &error));
+        }
+        self.open_address(&address).await
+    }
+
+    /// Opens the store that all commands take, to take all flags from it.
+    pub(crate) async fn open_as_source(&self) -> Result<FeatureFlagClient> {
+        match self.told() {
+            Some(store) => self.open_source(store).await,
+            None => self.open().await,
+        }
+    }
+
     /// How to show which store is meant, without its secrets.
     pub(crate) fn shown(&self, store: &str) -> String {
         self.address(store).map_or_else(|_| store.to_owned(), |address| flipper::redacted(&address))

@@ -97,7 +97,7 @@ async fn write(
     bad: &mut u64,
     mut write: impl FnMut(&str) -> Result<()>,
 ) -> Result<u64> {
-    let client = settings.open().await?;
+    let client = settings.open_as_source().await?;
     let pattern = Pattern::new(args.filter.as_deref());
     let progress = Progress::new("exported", None, is_json);
     let mut listing = client.store().list(Page::ALL);

@@ -241,3 +241,19 @@ fn an_export_that_is_interrupted_leaves_nothing_behind() {
     server.resume();
     assert_eq!(fs::read_dir(user.home()).unwrap().count(), 0);
 }
+
+#[test]
+fn nothing_is_taken_from_a_file_that_is_not_there() {
+    let user = User::new();
+    user.done("create X");
+    user.done("export backup");
+    let before = fs::read(user.file("backup")).unwrap();
+    for command in ["export backup --store flagz.json", "copy flagz.json flags.json --dry-run"] {
+        let ran = user.flipper(command).with_code(1);
+        assert!(ran.complaint().contains("flagz.json: No such file"), "{ran:?}");
+    }
+    assert_eq!(fs::read(user.file("backup")).unwrap(), before);
+    // Where flags may be made, there need not be any yet.
+    assert_eq!(user.done("list --store flagz.json"), "");
+    assert!(user.done("copy flags.json flagz.json").starts_with("1 created"));
+}
