@@ -30,8 +30,8 @@ pub(crate) enum Failure {
     Flags(Error),
     /// Something else, with the exit status and what to tell.
     Told(Code, String),
-    /// Nobody reads what is printed any more: no reason to complain.
-    Closed,
+    /// Nobody reads what is printed any more: no reason to complain. The exit status is what was known by then.
+    Closed(Code),
 }
 
 impl Failure {
@@ -45,6 +45,11 @@ impl Failure {
         Self::error(format!("{}: {error}", path.display()))
     }
 
+    /// The same, where the exit status is known whether or not anybody reads the rest.
+    pub(crate) fn knowing(self, code: Code) -> Self {
+        if matches!(self, Self::Closed(_)) { Self::Closed(code) } else { self }
+    }
+
     /// The exit status.
     pub(crate) fn code(&self) -> Code {
         match self {
@@ -54,7 +59,7 @@ impl Failure {
                 _ => Code::Error,
             },
             Self::Told(code, _) => *code,
-            Self::Closed => Code::Done,
+            Self::Closed(code) => *code,
         }
     }
 
@@ -64,7 +69,7 @@ impl Failure {
             Self::Flags(error) => kind(error.kind()),
             Self::Told(Code::NotFound, _) => "not_found",
             Self::Told(Code::Conflict, _) => "conflict",
-            Self::Told(..) | Self::Closed => "error",
+            Self::Told(..) | Self::Closed(_) => "error",
         }
     }
 }
@@ -91,7 +96,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Flags(error) => error.fmt(f),
             Self::Told(_, message) => f.write_str(message),
-            Self::Closed => f.write_str("nobody reads the output"),
+            Self::Closed(_) => f.write_str("nobody reads the output"),
         }
     }
 }
@@ -105,7 +110,7 @@ impl From<Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Closed,
+            io::ErrorKind::BrokenPipe => Self::Closed(Code::Done),
             _ => Self::error(format!("the output cannot be written: {error}")),
         }
     }

@@ -41,6 +41,7 @@ mod signals;
 mod store;
 mod time;
 mod transfer;
+mod usage;
 mod words;
 
 pub use run::main;

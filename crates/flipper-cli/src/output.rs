@@ -137,17 +137,26 @@ pub(crate) fn error_json(error: &flipper::Error) -> Value {
 ///
 /// # Errors
 ///
-/// If the answer is no.
+/// If the answer is no, or if the terminal answers but shows nothing of what is printed.
 pub(crate) fn confirm(question: &str) -> Result<()> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !io::stdin().is_terminal() {
         return Ok(());
     }
-    let mut stderr = io::stderr();
-    let _ = write!(stderr, "{} [y/N] ", shown(question)).and_then(|()| stderr.flush());
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
+    // Somebody is there to answer, wherever the complaints go.
+    let mut place: Box<dyn Write> = if io::stderr().is_terminal() {
+        Box::new(io::stderr())
+    } else if io::stdout().is_terminal() {
+        Box::new(io::stdout())
+    } else {
+        let message = "nothing was changed: the question would not be seen, as all output goes elsewhere; \
+                       `--yes` does without";
+        return Err(Failure::error(message));
+    };
+    let _ = write!(place, "{} [y/N] ", shown(question)).and_then(|()| place.flush());
+    let mut answer = Vec::new();
+    let read = io::stdin().lock().read_until(b'\n', &mut answer);
+    match answer.trim_ascii().to_ascii_lowercase().as_slice() {
+        b"y" | b"yes" if read.is_ok() => Ok(()),
         _ => Err(Failure::error("nothing was changed")),
     }
 }

@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
-
 use crate::cli::{Cli, Command};
 use crate::commands;
 use crate::failure::{Code, Failure, Result};
 use crate::output::{Output, complain};
 use crate::store::Settings;
 use crate::time::Moment;
+use crate::usage;
 
 /// How long to wait for what goes on in the background when the work is done.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -24,11 +23,14 @@ pub(crate) struct Run {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match usage::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let is_json = cli.global.json;
     let code = match start(cli) {
         Ok(code) => code,
-        Err(Failure::Closed) => Code::Done,
+        Err(Failure::Closed(code)) => code,
         Err(failure) => {
             complain(&failure, is_json);
             failure.code()
@@ -47,8 +49,11 @@ fn start(cli: Cli) -> Result<Code> {
     let outcome = runtime.block_on(dispatch(&mut run, cli.command));
     let flushed = run.out.flush();
     runtime.shutdown_timeout(PATIENCE);
-    // What has failed first is what matters.
-    outcome.and_then(|code| flushed.map(|()| code))
+    // What has failed first is what matters; that nobody reads does not make another answer of it.
+    outcome.and_then(|code| match flushed {
+        Ok(()) | Err(Failure::Closed(_)) => Ok(code),
+        Err(failure) => Err(failure),
+    })
 }
 
 async fn dispatch(run: &mut Run, command: Command) -> Result<Code> {

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use flipper::FeatureFlagClient;
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::cli::Global;
 use crate::config::{self, Config};
@@ -31,8 +31,7 @@ impl Settings {
 
     /// Opens the store that all commands take.
     pub(crate) async fn open(&self) -> Result<FeatureFlagClient> {
-        let told = self.global.store.as_deref().filter(|store| !store.is_empty());
-        if let Some(store) = told.or(self.config.store.as_deref()) {
+        if let Some(store) = self.told() {
             return self.open_named(store).await;
         }
         let path = config::embedded_store()?;
@@ -47,15 +46,48 @@ impl Settings {
         self.open_address(&self.address(store)?).await
     }
 
+    /// Opens a store, as [`open_named`](Self::open_named), to take all flags from it: a file that is not there is a slip in its name then,
+    /// and not a store without flags.
+    pub(crate) async fn open_source(&self, store: &str) -> Result<FeatureFlagClient> {
+        let address = self.address(store)?;
+        if let Some(path) = path_of(&address)
+            && let Err(error) = std::fs::metadata(&path)
+        {
+            return Err(Failure::file(&path, &error));
+        }
+        self.open_address(&address).await
+    }
+
+    /// Opens the store that all commands take, to take all flags from it.
+    pub(crate) async fn open_as_source(&self) -> Result<FeatureFlagClient> {
+        match self.told() {
+            Some(store) => self.open_source(store).await,
+            None => self.open().await,
+        }
+    }
+
     /// How to show which store is meant, without its secrets.
     pub(crate) fn shown(&self, store: &str) -> String {
         self.address(store).map_or_else(|_| store.to_owned(), |address| flipper::redacted(&address))
     }
 
-    fn address(&self, store: &str) -> Result<String> {
-        if let Some(address) = self.config.stores.get(store) {
-            return Ok(address.clone());
+    /// The file of the store that all commands take, if it is one.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match self.told() {
+            Some(store) => path_of(&self.address(store).ok()?),
+            None => config::embedded_store().ok(),
         }
+    }
+
+    /// The store that all commands take, if it was told.
+    fn told(&self) -> Option<&str> {
+        let told = self.global.store.as_deref().filter(|store| !store.is_empty());
+        told.or(self.config.store.as_deref())
+    }
+
+    fn address(&self, store: &str) -> Result<String> {
+        // A name stands for an address or a path, and not for another name.
+        let store = self.config.stores.get(store).map_or(store, String::as_str);
         if store.contains(':') {
             return Ok(store.to_owned());
         }
@@ -127,6 +159,17 @@ pub(crate) fn address_of(path: &Path) -> Result<String> {
     Ok(format!("file://{}", utf8_percent_encode(text, IN_PATHS)))
 }
 
+/// The path in an address of a file.
+fn path_of(address: &str) -> Option<PathBuf> {
+    let (scheme, rest) = address.split_once(':')?;
+    if !scheme.eq_ignore_ascii_case("file") {
+        return None;
+    }
+    let path = rest.strip_prefix("//localhost").or_else(|| rest.strip_prefix("//")).unwrap_or(rest);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    Some(PathBuf::from(percent_decode_str(path).decode_utf8().ok()?.into_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +189,16 @@ mod tests {
         ] {
             assert_eq!(missing_password(address), place, "{address}");
         }
+    }
+
+    #[test]
+    fn an_address_of_a_file_has_a_path() {
+        for address in ["file:///a%20b/c.json", "file:/a%20b/c.json?ttl=5", "file://localhost/a%20b/c.json"] {
+            assert_eq!(path_of(address), Some(PathBuf::from("/a b/c.json")), "{address}");
+        }
+        assert_eq!(path_of("redis://host/1"), None);
+        let path = Path::new("/a b/%?#é.json");
+        assert_eq!(path_of(&address_of(path).unwrap()).as_deref(), Some(path));
     }
 
     #[test]

@@ -75,21 +75,21 @@ impl Transfer {
             *counts.entry(outcome.as_str()).or_default() += 1;
             progress.add(1);
             if self.is_told(run, &outcome) {
-                progress.aside(|| self.tell(run, &name, flag.as_ref(), &outcome))?;
+                still(progress.aside(|| self.tell(run, &name, flag.as_ref(), &outcome)))?;
             }
             let is_outage =
                 matches!(&outcome, Outcome::Failed(error) if error.kind() == ErrorKind::Unavailable);
             outages = if is_outage { outages + 1 } else { 0 };
             if outages == MOST_OUTAGES {
                 drop(progress);
-                self.sum_up(run, &counts)?;
+                still(self.sum_up(run, &counts))?;
                 return Err(Failure::error(
                     "the store cannot be reached: stopped; the same command goes on from here",
                 ));
             }
         }
         drop(progress);
-        self.sum_up(run, &counts)?;
+        still(self.sum_up(run, &counts))?;
         Ok(if counts.contains_key("failed") { Code::Error } else { Code::Done })
     }
 
@@ -168,6 +168,14 @@ impl Transfer {
             count("same"),
             count("failed"),
         ))
+    }
+}
+
+/// Goes on though nobody reads what is told any more: that is no reason to leave the work half done.
+fn still(told: Result<()>) -> Result<()> {
+    match told {
+        Err(Failure::Closed(_)) => Ok(()),
+        told => told,
     }
 }
 

@@ -13,7 +13,8 @@ Examples:
   flipper export | jq -r .name
 
 Each line is {\"name\", \"record\"}, the record as it is stored, in Python's dialect of JSON. A file is
-written whole, or not at all; with --json, {\"exported\", \"unreadable\"} tells how many flags.";
+written whole, or not at all, and cannot be the store's own; with --json, {\"exported\", \"unreadable\"}
+tells how many flags.";
 
 /// Arguments of `export`.
 #[derive(Args, Debug)]

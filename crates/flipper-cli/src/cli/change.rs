@@ -198,8 +198,8 @@ pub(crate) enum BucketKind {
         /// How long it takes, such as `90s`, `1h 30m` or `2d`
         #[arg(long, value_parser = duration)]
         duration: Duration,
-        /// When it starts, such as `14:00`, `2026-12-01 09:00`, `+2h` or `@1700000000`; now unless told
-        #[arg(long, value_parser = time, value_name = "TIME")]
+        /// When it starts, such as `14:00`, `2026-12-01 09:00`, `+2h`, `-1d` or `@1700000000`; now unless told
+        #[arg(long, value_parser = time, value_name = "TIME", allow_hyphen_values = true)]
         start: Option<Timestamp>,
         /// The attributes that decide who gets it; without, each check draws anew
         #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "ATTRIBUTE")]

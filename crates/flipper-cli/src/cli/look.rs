@@ -84,8 +84,8 @@ pub(crate) struct ContextArgs {
     /// What is known: a value is JSON, or else text
     #[arg(value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) context: Vec<Pair>,
-    /// At which time, such as `14:00`, `2026-12-01 09:00`, `+2h` or `@1700000000`; now unless told
-    #[arg(long, value_parser = time, value_name = "TIME")]
+    /// At which time, such as `14:00`, `2026-12-01 09:00`, `+2h`, `-1d` or `@1700000000`; now unless told
+    #[arg(long, value_parser = time, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) at: Option<Timestamp>,
     /// Whose answers: what is documented, or those of flipper-client for Python
     #[arg(long, default_value = "documented", value_name = "WHOSE")]

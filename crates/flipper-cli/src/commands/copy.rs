@@ -11,7 +11,7 @@ use crate::run::Run;
 use crate::transfer::Transfer;
 
 pub(crate) async fn copy(run: &mut Run, args: &CopyArgs) -> Result<Code> {
-    let source = run.settings.open_named(&args.source).await?;
+    let source = run.settings.open_source(&args.source).await?;
     let target = run.settings.open_named(&args.target).await?;
     if !args.safety.dry_run && !args.safety.yes {
         let (from, to) = (run.settings.shown(&args.source), run.settings.shown(&args.target));

@@ -68,7 +68,7 @@ pub(crate) async fn diff(run: &mut Run, args: &DiffArgs) -> Result<Code> {
         };
         if let Some(told) = told {
             is_different = true;
-            progress.aside(|| tell(run, &told))?;
+            progress.aside(|| tell(run, &told)).map_err(|failure| failure.knowing(Code::Differs))?;
         }
     }
     let mut gone: Vec<_> = left.into_iter().collect();
@@ -76,7 +76,7 @@ pub(crate) async fn diff(run: &mut Run, args: &DiffArgs) -> Result<Code> {
     for (name, hash) in gone {
         is_different = true;
         let told = if hash.is_some() { Difference::OnlyA(name) } else { Difference::Unreadable(name, "a") };
-        progress.aside(|| tell(run, &told))?;
+        progress.aside(|| tell(run, &told)).map_err(|failure| failure.knowing(Code::Differs))?;
     }
     Ok(if is_different { Code::Differs } else { Code::Done })
 }

@@ -1,7 +1,7 @@
 //! `explain`.
 
 use flipper::json::Value;
-use flipper::{BucketTrace, Evaluator, Explanation, Reason, Semantics};
+use flipper::{BucketTrace, CheckTrace, Evaluation, Evaluator, Explanation, Reason, Semantics};
 
 use super::read;
 use crate::cli::ExplainArgs;
@@ -23,21 +23,49 @@ pub(crate) async fn explain(run: &mut Run, args: &ExplainArgs) -> Result<Code> {
         run.out.json(&plain(json(&explanation)))?;
         return Ok(Code::Done);
     }
-    // The last line but one names the time in seconds, which nobody reads at night.
-    let text = explanation.to_string();
-    for line in text.lines() {
-        match line.trim_start().strip_prefix("evaluated at ") {
-            Some(rest) => {
-                let semantics = rest.split_once(", ").map_or("", |(_, semantics)| semantics);
-                let time = run.moment.show(now);
-                run.out.line(format_args!("  evaluated at {time}, {semantics}"))?;
-            }
-            None => run.out.line(line)?,
-        }
+    for line in lines(&explanation, &run.moment.show(now)) {
+        run.out.line(line)?;
     }
     let state = state(&flag, &run.moment.at(now));
     run.out.line(format_args!("  the flag is {state}"))?;
     Ok(Code::Done)
+}
+
+/// What is told, line by line: no name that is stored can add a line of its own. The library's text has the time in seconds, which
+/// nobody reads at night.
+fn lines(explanation: &Explanation, time: &str) -> Vec<String> {
+    let Evaluation { value, reason, .. } = explanation.evaluation;
+    let flag = &explanation.flag;
+    let mut lines = vec![match reason {
+        Reason::Unsupported => {
+            format!("nobody can tell whether {flag:?} is on: it depends on what this version does not know")
+        }
+        _ => format!("{flag:?} is {}: {reason}", if value { "on" } else { "off" }),
+    }];
+    if !explanation.is_switched_on {
+        lines.push("  the flag is disabled: nothing else is asked".to_owned());
+    }
+    for (at, condition) in explanation.conditions.iter().enumerate() {
+        if condition.checks.is_empty() {
+            lines.push(format!("  condition {at}: has no checks"));
+        }
+        for CheckTrace { check, given, outcome, .. } in &condition.checks {
+            let given =
+                given.as_ref().map(|given| format!(", {} is {given}", check.variable())).unwrap_or_default();
+            lines.push(format!("  condition {at}: {check}: {outcome}{given}"));
+        }
+    }
+    if let Some(bucketer) = &explanation.bucketer {
+        let asked = if bucketer.is_asked { "" } else { " (not asked)" };
+        lines.push(format!("  bucketer{asked}: {bucketer}"));
+    }
+    let semantics = match explanation.semantics {
+        Semantics::FlipperClient => "flipper-client's",
+        _ => "documented",
+    };
+    lines.push(format!("  evaluated at {time}, {semantics} semantics"));
+    lines.extend(explanation.python.iter().map(|difference| format!("  in Python: {difference}")));
+    lines
 }
 
 fn json(explanation: &Explanation) -> Value {

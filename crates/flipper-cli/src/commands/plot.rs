@@ -9,6 +9,7 @@ use plotters::prelude::*;
 
 use super::simulate::Point;
 use crate::cli::SimulateArgs;
+use crate::escape::shown;
 use crate::failure::{Failure, Result};
 use crate::time::Moment;
 
@@ -81,7 +82,7 @@ where
     let time = |seconds: &f64| moment.show(flipper::Timestamp::from_micros((seconds * 1e6) as i64));
     let caption = format!("{}: who gets it, of {count} values of {}", args.name, args.key);
     let mut chart = ChartBuilder::on(area)
-        .caption(caption, (FONT, 22))
+        .caption(shown(&caption), (FONT, 22))
         .margin(20)
         .x_label_area_size(40)
         .y_label_area_size(60)

@@ -4,13 +4,21 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use flipper::json::Value;
-use flipper::{Attribute, Bucketer, Check, Condition, ContextBuf, Evaluator, Flag, LinearRamp, Timestamp};
+use flipper::{
+    Attribute, Bucketer, Check, Condition, ContextBuf, Evaluator, Flag, LinearRamp, Reason, Timestamp,
+};
 
 /// How many checks are tried.
 const MOST_CHECKS: usize = 50;
 
 /// How many users are tried on a ramp: enough to have some in each of its parts.
 const USERS: i64 = 100;
+
+/// How many users are tried to find one whom a bucketer leaves out: of one bucket among 100, there is one among so many.
+const MOST_USERS: i64 = 2_000;
+
+/// A draw that only a share of all checks lets in.
+const HIGHEST: f64 = 1.0 - f64::EPSILON;
 
 /// A sentence, and the context for which it was found.
 pub(super) struct Difference {
@@ -23,10 +31,11 @@ pub(super) struct Difference {
 /// Tries a flag with contexts that its rules name, and others, before, in and after its ramp. Each kind of difference is told once.
 pub(super) fn differences(flag: &Flag, now: Timestamp) -> Vec<Difference> {
     let ramp = flag.bucketer().as_percentage().and_then(flipper::Percentage::as_ramp);
-    let contexts = contexts(flag, ramp.is_some());
+    let mut contexts = contexts(flag, ramp.is_some());
+    contexts.extend(outsider(flag, now));
     let draws: &[f64] = match (flag.bucketer(), ramp) {
-        (Bucketer::Percentage(_), Some(_)) => &[0.05, 0.3, 0.5, 0.7, 0.95],
-        _ => &[0.5],
+        (Bucketer::Percentage(_), Some(_)) => &[0.05, 0.3, 0.5, 0.7, 0.95, HIGHEST],
+        _ => &[0.5, HIGHEST],
     };
     let mut found: Vec<Difference> = Vec::new();
     for time in times(now, ramp.as_ref()) {
@@ -90,13 +99,42 @@ fn contexts(flag: &Flag, has_ramp: bool) -> Vec<Pairs> {
     contexts
 }
 
+/// A user whom the bucketer leaves out, as far as no condition is about them: flipper-client does not ask it then. With a large share
+/// there are few.
+fn outsider(flag: &Flag, now: Timestamp) -> Option<Pairs> {
+    let Bucketer::ConsistentHash(hash) = flag.bucketer() else { return None };
+    if flag.conditions().is_empty() || hash.percentage().buckets(now) == Some(100) {
+        return None;
+    }
+    let mut names: Vec<_> = hash.key_whitelist().map(|name| name.to_string_lossy().into_owned()).collect();
+    if names.is_empty() {
+        names.push(unnamed(flag));
+    }
+    names.retain(|name| !is_named(flag, name));
+    if names.is_empty() {
+        // All are in one bucket.
+        return None;
+    }
+    let clock = move || now;
+    let evaluator = Evaluator::new().with_clock(&clock);
+    (0..MOST_USERS).map(|user| names.iter().map(|name| (name.clone(), user.into())).collect()).find(
+        |pairs: &Pairs| {
+            let context: ContextBuf<'_> =
+                pairs.iter().map(|(name, value)| (&**name, Attribute::from(value))).collect();
+            let evaluation = evaluator.evaluate(flag, &context.as_context(), true);
+            evaluation.reason == Reason::OutOfBucket
+        },
+    )
+}
+
+fn is_named(flag: &Flag, name: &str) -> bool {
+    flag.conditions().iter().flat_map(Condition::checks).any(|check| *check.variable() == *name)
+}
+
 /// An attribute that no condition is about.
 fn unnamed(flag: &Flag) -> String {
     let mut name = "other".to_owned();
-    let is_named = |name: &str| {
-        flag.conditions().iter().flat_map(Condition::checks).any(|check| *check.variable() == *name)
-    };
-    while is_named(&name) {
+    while is_named(flag, &name) {
         name.push('_');
     }
     name
@@ -188,6 +226,42 @@ mod tests {
             flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.0)?, ["user_id"]))
         });
         assert_eq!(told, ["other=1: flipper-client 1.3.2 answers on: the conditions are met"]);
+    }
+
+    #[test]
+    fn conditions_beside_a_bucketer_that_leaves_few_out_are_found() {
+        let with = |bucketer: Bucketer| {
+            told(|flag| {
+                flag.add_condition(&Condition::builder().eq("is_admin", true).build()?)?;
+                flag.set_bucketer(&bucketer)
+            })
+        };
+        let share = |share| Percentage::new(share).unwrap();
+        for percent in [60, 90, 97, 98] {
+            let share = || share(f64::from(percent) / 100.0);
+            for bucketer in [
+                Bucketer::percentage(share()),
+                Bucketer::consistent_hash(share(), ["user_id"]),
+                Bucketer::consistent_hash(share(), ["user_id", "is_admin"]),
+                Bucketer::consistent_hash(share(), [""; 0]),
+            ] {
+                let told = with(bucketer.clone());
+                assert!(
+                    matches!(&told[..], [told] if told.ends_with("1.3.2 answers on: the conditions are met")),
+                    "{percent} %, {bucketer:?}: {told:?}"
+                );
+            }
+        }
+        // Everybody, and those of one bucket, which is in.
+        let nothing: [&str; 0] = [];
+        for bucketer in [
+            Bucketer::percentage(share(1.0)),
+            Bucketer::consistent_hash(share(1.0), ["user_id"]),
+            Bucketer::consistent_hash(share(0.99), ["user_id"]),
+            Bucketer::consistent_hash(share(0.5), ["is_admin"]),
+        ] {
+            assert_eq!(with(bucketer), nothing);
+        }
     }
 
     #[test]

@@ -49,7 +49,9 @@ pub(crate) async fn verify(run: &mut Run, args: &VerifyArgs) -> Result<Code> {
         progress.add(1);
         if !problems.is_empty() {
             found += 1;
-            progress.aside(|| problems.iter().try_for_each(|problem| tell(run, &name, problem)))?;
+            progress
+                .aside(|| problems.iter().try_for_each(|problem| tell(run, &name, problem)))
+                .map_err(|failure| failure.knowing(Code::Differs))?;
         }
     }
     drop(progress);

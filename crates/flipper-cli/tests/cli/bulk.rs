@@ -172,3 +172,88 @@ fn an_export_that_fails_leaves_the_file_as_it_was() {
     assert_eq!(fs::read_to_string(user.file("flags")).unwrap(), "before");
     assert_eq!(fs::read_dir(user.home()).unwrap().count(), 1, "nothing is left beside it");
 }
+
+#[test]
+fn an_export_never_takes_the_place_of_its_store() {
+    let user = User::new();
+    user.done("create X");
+    let before = fs::read(user.file("flags.json")).unwrap();
+    for path in ["flags.json", "./flags.json", user.file("flags.json").to_str().unwrap()] {
+        let ran = user.flipper(&format!("export {path}")).with_code(1);
+        assert!(ran.complaint().contains("is the store itself"), "{ran:?}");
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("flags.json", user.file("link")).unwrap();
+        user.flipper("export link").with_code(1);
+        user.flipper("export flags.json --store ./link").with_code(1);
+    }
+    assert_eq!(fs::read(user.file("flags.json")).unwrap(), before);
+    // Without a store told, it is that of the user.
+    let user = User::at("");
+    user.done("create X");
+    user.flipper("export .local/share/flipper/flags.json").with_code(1);
+    assert_eq!(user.done("list"), "X  off\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_writes_behind_links_and_through_pipes() {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+
+    let user = User::new();
+    user.done("create X");
+    fs::write(user.file("backup"), "").unwrap();
+    fs::set_permissions(user.file("backup"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("backup", user.file("link")).unwrap();
+    user.done("export link");
+    let exported = fs::read_to_string(user.file("backup")).unwrap();
+    assert_eq!(exported, user.done("export"));
+    assert!(fs::symlink_metadata(user.file("link")).unwrap().is_symlink());
+    assert_eq!(fs::metadata(user.file("backup")).unwrap().permissions().mode() & 0o777, 0o640);
+
+    let pipe = user.file("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reading = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    assert_eq!(user.done("export pipe"), "1 flags exported to pipe\n");
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    assert_eq!(reading.join().unwrap(), exported);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_that_is_interrupted_leaves_nothing_behind() {
+    let server = RedisServer::start(&[]);
+    let user = User::at(server.url());
+    // It waits for an answer until it is told to end.
+    server.pause();
+    let mut exporting = user.started("export flags");
+    let start = std::time::Instant::now();
+    while fs::read_dir(user.home()).unwrap().count() == 0 {
+        assert!(start.elapsed() < std::time::Duration::from_secs(10), "it does not begin");
+        std::thread::yield_now();
+    }
+    exporting.signal("-INT");
+    assert_eq!(exporting.ended(), Some(1));
+    server.resume();
+    assert_eq!(fs::read_dir(user.home()).unwrap().count(), 0);
+}
+
+#[test]
+fn nothing_is_taken_from_a_file_that_is_not_there() {
+    let user = User::new();
+    user.done("create X");
+    user.done("export backup");
+    let before = fs::read(user.file("backup")).unwrap();
+    for command in ["export backup --store flagz.json", "copy flagz.json flags.json --dry-run"] {
+        let ran = user.flipper(command).with_code(1);
+        assert!(ran.complaint().contains("flagz.json: No such file"), "{ran:?}");
+    }
+    assert_eq!(fs::read(user.file("backup")).unwrap(), before);
+    // Where flags may be made, there need not be any yet.
+    assert_eq!(user.done("list --store flagz.json"), "");
+    assert!(user.done("copy flags.json flagz.json").starts_with("1 created"));
+}

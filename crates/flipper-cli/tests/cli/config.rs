@@ -49,3 +49,35 @@ fn a_mistake_in_the_configuration_is_one_line_with_its_place() {
     let ran = user.run(&["list", "--config", "/nonexistent/config.toml"]).with_code(1);
     assert!(ran.complaint().contains("/nonexistent/config.toml"), "{ran:?}");
 }
+
+#[test]
+fn a_name_of_the_configuration_may_stand_for_the_path_of_a_file() {
+    let user = User::at("");
+    let path = user.file("1.json");
+    let text = format!("[stores]\nfile = \"{}\"\nname = \"file\"", path.display());
+    fs::write(user.file("config.toml"), text).unwrap();
+    let user = user.with("FLIPPER_CONFIG", "config.toml");
+    user.done("--store file create X");
+    assert!(path.is_file());
+    assert!(user.flipper("--store file export 1.json").with_code(1).err.contains("is the store itself"));
+    let ran = user.flipper("--store name list").with_code(1);
+    assert!(ran.complaint().contains("`file` is no store"), "{ran:?}");
+}
+
+#[test]
+fn an_empty_store_is_not_that_of_the_user() {
+    let user = User::at("");
+    // As a script has it whose variable is not set.
+    let ran = user.run(&["--store", "", "create", "X"]).with_code(2);
+    assert!(ran.err.contains("`--store` is empty"), "{ran:?}");
+    assert_eq!(user.with("FLIPPER_STORE", "").done("list"), "");
+}
+
+#[test]
+fn a_wrong_usage_repeats_no_secret() {
+    let user = User::new();
+    for arguments in ["redis://me:hunter2@host list", "copy redis://me:hunter2@a redis://me:hunter2@b x"] {
+        let ran = user.flipper(arguments).with_code(2);
+        assert!(ran.out.is_empty() && !ran.err.is_empty() && !ran.err.contains("hunter2"), "{ran:?}");
+    }
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use flipper_testkit::RedisServer;
 use serde_json::Value;
 
-use crate::support::User;
+use crate::support::{User, record};
 
 #[test]
 fn a_wrong_address_is_told() {
@@ -96,7 +96,6 @@ fn nobody_complains_when_the_output_is_not_read_to_its_end() {
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{command}");
-        // What `verify` has found is not known when nobody hears of it.
         assert_eq!(output.status.code(), Some(0), "{command}");
     }
     let script = format!("{} list | head -n 1", env!("CARGO_BIN_EXE_flipper"));
@@ -113,4 +112,33 @@ fn an_illegal_name_is_told() {
         let ran = user.run(&[command, "a\nb"]).with_code(1);
         assert!(ran.complaint().contains("control characters"), "{ran:?}");
     }
+}
+
+#[test]
+fn the_answer_is_the_same_though_nobody_reads_it() {
+    let user = User::new();
+    user.done("create X");
+    user.done("create odd --enable");
+    user.done("condition add odd is_admin=true");
+    user.done("bucket hash odd 0% --by user_id");
+    for (command, code) in
+        [("check X", 3), ("check odd is_admin=true", 0), ("verify", 3), ("diff flags.json other.json", 3)]
+    {
+        assert_eq!(user.unread(command), Some(code), "{command}");
+    }
+}
+
+#[test]
+fn what_is_written_is_written_to_its_end_though_nobody_reads_what_is_told() {
+    let user = User::new();
+    let lines: Vec<_> = (0..1_000).map(|number| record(&format!("flag-{number}"), true)).collect();
+    std::fs::write(user.file("flags"), lines.join("\n")).unwrap();
+    assert_eq!(user.unread("import flags --json"), Some(0));
+    assert_eq!(user.done("list").lines().count(), 1_000);
+    // More than fits into what waits to be printed.
+    assert_eq!(user.unread("diff flags.json other.json --json"), Some(3));
+    assert_eq!(user.unread("copy flags.json copy.json --json"), Some(0));
+    assert_eq!(user.done("diff flags.json copy.json"), "");
+    user.done("disable flag-1");
+    assert_eq!(user.unread("copy flags.json copy.json --json"), Some(1));
 }

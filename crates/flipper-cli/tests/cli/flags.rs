@@ -160,3 +160,12 @@ fn wrong_usage_is_told_with_status_2() {
     let ran = user.run(&["condition", "add", "X", "user__id=1"]).with_code(1);
     assert!(ran.complaint().contains("`id` is not an operator"), "{}", ran.err);
 }
+
+#[test]
+fn a_time_before_now_needs_no_equals_sign() {
+    let user = User::new();
+    user.done("create X --enable");
+    user.done("bucket ramp X --duration 1h --start -1d --by user_id");
+    assert_eq!(user.flipper("check X --at -3h user_id=1").code, 0);
+    assert_eq!(user.flipper("check X user_id=1 --at -2d").code, 3);
+}

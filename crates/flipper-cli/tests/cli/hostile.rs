@@ -102,3 +102,35 @@ fn what_cannot_be_read_is_told_and_does_not_hide_the_rest() {
     // It can be deleted all the same.
     assert_eq!(user.done("destroy bad --yes"), "bad: deleted (by tester)\n");
 }
+
+#[test]
+fn no_stored_name_adds_a_line_to_an_explanation() {
+    let server = RedisServer::start(&[]);
+    let user = User::at(server.url());
+    for name in ["\\n", "x\\n\\\"X\\\" is off: the flag is disabled", "x\\n  evaluated at 5, y"] {
+        let data = record("X", true).replace(
+            "\"conditions\": []",
+            &format!("\"conditions\": [{{\"{name}\": [{{\"variable\": \"{name}\", \"value\": 1, \"operator\": null}}]}}]"),
+        );
+        redis_set(server.address(), b"features/X", data.as_bytes());
+        let told = user.done("explain X");
+        let starts: Vec<_> =
+            told.lines().map(|line| line.split_once([':', ',']).map_or(line, |(start, _)| start)).collect();
+        assert_eq!(starts.len(), 4, "{told}");
+        assert_eq!(starts[..2], ["\"X\" is on", "  condition 0"], "{told}");
+        assert!(
+            starts[2].starts_with("  evaluated at ") && starts[3].starts_with("  the flag is on"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn what_nobody_can_tell_is_not_explained_as_off() {
+    let server = RedisServer::start(&[]);
+    let user = User::at(server.url());
+    let data = record("X", true).replace("NoOpBucketer", "MoonBucketer");
+    redis_set(server.address(), b"features/X", data.as_bytes());
+    let told = user.done("explain X a=1");
+    assert!(told.starts_with("nobody can tell whether \"X\" is on: ") && !told.contains("is off"), "{told}");
+}

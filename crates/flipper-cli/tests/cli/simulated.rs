@@ -84,3 +84,13 @@ fn a_plot_is_drawn_as_svg_and_png() {
     let wrong = user.flipper("simulate X --key user_id --out ramp.gif").with_code(1);
     assert!(wrong.complaint().contains("ends in `.svg` or `.png`"), "{wrong:?}");
 }
+
+#[test]
+fn a_drawing_is_wellformed_whatever_the_key_is() {
+    let user = with_ramp();
+    user.run(&["simulate", "X", "--key", "a\u{1b}[31m</text>\n&", "--count", "5", "--out", "x.svg"])
+        .with_code(0);
+    let text = fs::read_to_string(user.file("x.svg")).unwrap();
+    assert!(text.contains("a\\u{1b}[31m&lt;/text&gt;\\n&amp;"), "{text}");
+    assert!(!text.contains('\u{1b}'));
+}

@@ -82,6 +82,14 @@ impl User {
         self.flipper(arguments).with_code(0).out
     }
 
+    /// Runs it while nobody reads what it prints, and returns its exit status.
+    pub(crate) fn unread(&self, arguments: &str) -> Option<i32> {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = self.command(&arguments.split(' ').collect::<Vec<_>>());
+        command.stdout(writer).output().unwrap().status.code()
+    }
+
     /// Runs it with an input.
     pub(crate) fn fed(&self, arguments: &str, input: &str) -> Ran {
         let mut command = self.command(&arguments.split(' ').collect::<Vec<_>>());

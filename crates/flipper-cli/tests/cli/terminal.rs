@@ -141,3 +141,35 @@ fn a_watch_at_a_terminal_ends_with_control_c() {
     session.exp_eof().unwrap();
     assert_eq!(status(&session), 0);
 }
+
+#[test]
+fn what_does_harm_is_asked_for_though_the_complaints_go_elsewhere() {
+    let user = User::new();
+    user.done("create X");
+    let script = format!("{} destroy X 2> complaints", env!("CARGO_BIN_EXE_flipper"));
+    let in_shell = |script: &str| {
+        let mut command = user.command(&[]);
+        let environment: Vec<_> =
+            command.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap().to_owned())).collect();
+        command = std::process::Command::new("sh");
+        command.args(["-c", script]).env_clear().envs(environment).current_dir(user.home());
+        spawn_command(command, Some(Duration::from_secs(20).as_millis() as u64)).unwrap()
+    };
+    for answer in ["n", "\u{fffd}"] {
+        let mut session = in_shell(&script);
+        session.exp_string("Delete \"X\" (off)? [y/N]").unwrap();
+        session.send_line(answer).unwrap();
+        session.exp_eof().unwrap();
+        assert_eq!(status(&session), 1);
+        let complaints = fs::read_to_string(user.file("complaints")).unwrap();
+        assert_eq!(complaints, "flipper: nothing was changed\n");
+    }
+    // Nobody would see the question.
+    let mut session = in_shell(&format!("{script} > out"));
+    session.exp_eof().unwrap();
+    assert_eq!(status(&session), 1);
+    assert!(fs::read_to_string(user.file("complaints")).unwrap().contains("`--yes`"));
+    assert_eq!(user.done("list"), "X  off\n");
+    // Where nobody is there to answer, as before.
+    assert_eq!(user.done("destroy X"), "X: deleted (by tester)\n");
+}
