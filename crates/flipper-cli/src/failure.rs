@@ -58,8 +58,7 @@ impl Failure {
                 ErrorKind::AlreadyExists | ErrorKind::Conflict => Code::Conflict,
                 _ => Code::Error,
             },
-            Self::Told(code, _) => *code,
-            Self::Closed(code) => *code,
+            Self::Told(code, _) | Self::Closed(code) => *code,
         }
     }
 

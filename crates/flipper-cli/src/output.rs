@@ -133,14 +133,14 @@ pub(crate) fn error_json(error: &flipper::Error) -> Value {
     object([("kind", kind(error.kind()).into()), ("message", error.to_string().into())])
 }
 
-/// Asks on a terminal whether to go on. Where there is none, whoever has called knows what they do.
+/// Asks on a terminal whether to go on, and returns whether it has asked. Where there is none, whoever has called knows what they do.
 ///
 /// # Errors
 ///
 /// If the answer is no, or if the terminal answers but shows nothing of what is printed.
-pub(crate) fn confirm(question: &str) -> Result<()> {
+pub(crate) fn confirm(question: &str) -> Result<bool> {
     if !io::stdin().is_terminal() {
-        return Ok(());
+        return Ok(false);
     }
     // Somebody is there to answer, wherever the complaints go.
     let mut place: Box<dyn Write> = if io::stderr().is_terminal() {
@@ -156,7 +156,7 @@ pub(crate) fn confirm(question: &str) -> Result<()> {
     let mut answer = Vec::new();
     let read = io::stdin().lock().read_until(b'\n', &mut answer);
     match answer.trim_ascii().to_ascii_lowercase().as_slice() {
-        b"y" | b"yes" if read.is_ok() => Ok(()),
+        b"y" | b"yes" if read.is_ok() => Ok(true),
         _ => Err(Failure::error("nothing was changed")),
     }
 }

@@ -28,6 +28,11 @@ pub(crate) fn pair(text: &str) -> Result<Pair, String> {
     }
 }
 
+/// Reads the name of an attribute. An empty one is a slip, as of a variable that a script has forgotten to set: all users would be alike.
+pub(crate) fn attribute(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("an attribute has a name".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 /// Reads a value: JSON, or else text. Returns whether it is text that was not written as JSON.
 pub(crate) fn value_of(text: &str) -> (Value, bool) {
     match Value::parse(text) {
@@ -52,6 +57,10 @@ pub(crate) fn object(pairs: &[Pair]) -> Object {
 
 /// Makes a condition of checks in flipper-client's text form.
 pub(crate) fn condition(pairs: &[Pair]) -> flipper::Result<Condition> {
+    if let Some(Pair { name, .. }) = pairs.iter().find(|pair| pair.name.starts_with("__")) {
+        let message = format!("`{name}` is no check: the attribute's name is missing before the `__`");
+        return Err(flipper::Error::new(flipper::ErrorKind::InvalidInput, message));
+    }
     let of_bare_text = pairs
         .iter()
         .find(|pair| pair.is_bare && (pair.name.ends_with("__in") || pair.name.ends_with("__not_in")));
@@ -94,6 +103,7 @@ mod tests {
         assert_eq!(condition(&pairs).unwrap().to_string(), "is_admin == true and number > 9000");
         let error = condition(&[pair("country__in=DE,FR").unwrap()]).unwrap_err();
         assert!(error.message().contains("'country__in=[\"a\", \"b\"]'"), "{error}");
+        assert!(condition(&[pair("__gt=1").unwrap()]).unwrap_err().message().contains("name is missing"));
         assert!(condition(&[pair("text__in=\"part\"").unwrap()]).is_ok());
     }
 }

@@ -29,8 +29,7 @@ pub fn main() -> ExitCode {
     };
     let is_json = cli.global.json;
     let code = match start(cli) {
-        Ok(code) => code,
-        Err(Failure::Closed(code)) => code,
+        Ok(code) | Err(Failure::Closed(code)) => code,
         Err(failure) => {
             complain(&failure, is_json);
             failure.code()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use flipper::Timestamp;
 
-use crate::pairs::{Pair, pair};
+use crate::pairs::{Pair, attribute, pair};
 use crate::time::{duration, time};
 use crate::words::share;
 
@@ -178,7 +178,7 @@ pub(crate) enum BucketKind {
         #[arg(value_parser = share)]
         share: f64,
         /// The attributes that decide who gets it
-        #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "ATTRIBUTE")]
+        #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "ATTRIBUTE", value_parser = attribute)]
         by: Vec<String>,
         /// Tell what would be done.
         #[command(flatten)]
@@ -202,7 +202,7 @@ pub(crate) enum BucketKind {
         #[arg(long, value_parser = time, value_name = "TIME", allow_hyphen_values = true)]
         start: Option<Timestamp>,
         /// The attributes that decide who gets it; without, each check draws anew
-        #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "ATTRIBUTE")]
+        #[arg(long, num_args = 1.., value_delimiter = ',', value_name = "ATTRIBUTE", value_parser = attribute)]
         by: Vec<String>,
         /// Tell what would be done.
         #[command(flatten)]

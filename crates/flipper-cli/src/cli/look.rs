@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use flipper::{Semantics, Timestamp};
 
-use crate::pairs::{Pair, pair};
+use crate::pairs::{Pair, attribute, pair};
 use crate::time::time;
 
 const LIST: &str = "\
@@ -172,7 +172,7 @@ pub(crate) struct SimulateArgs {
     #[command(flatten)]
     pub(crate) context: ContextArgs,
     /// The attribute that tells users apart
-    #[arg(long, value_name = "ATTRIBUTE")]
+    #[arg(long, value_name = "ATTRIBUTE", value_parser = attribute)]
     pub(crate) key: String,
     /// How many users
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]

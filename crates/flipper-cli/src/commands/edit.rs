@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flipper::events::{Event, EventType};
-use flipper::{ErrorKind, FeatureFlagClient, Flag, FlagName};
+use flipper::{Error, ErrorKind, Expect, FeatureFlagClient, Flag, FlagName};
 
 use super::read;
 use crate::changes::changes;
@@ -50,14 +50,34 @@ pub(crate) async fn destroy(run: &mut Run, args: &DestroyArgs) -> Result<Code> {
     if args.safety.dry_run {
         return tell(run, &args.name, &State { before, after: None }, true);
     }
+    let mut is_asked = false;
     if !args.safety.yes {
         let words = before
-            .map_or_else(|| "a record that cannot be read".to_owned(), |flag| state(&flag, &run.moment));
-        confirm(&format!("Delete {:?} ({words})?", args.name))?;
+            .as_ref()
+            .map_or_else(|| "a record that cannot be read".to_owned(), |flag| state(flag, &run.moment));
+        is_asked = confirm(&format!("Delete {:?} ({words})?", args.name))?;
     }
     let seen = Seen::of(&client);
-    client.destroy(&args.name).await?;
+    // The answer was about what was shown.
+    let found = match &before {
+        Some(_) if is_asked => client.store().get(FlagName::new(&args.name)?).await?,
+        _ => None,
+    };
+    match (before, found) {
+        (Some(before), Some(found)) if found.value.as_json() == before.as_json() => {
+            client.delete(&args.name, Expect::Matches(&found.version)).await?;
+        }
+        (_, Some(_)) => return Err(changed_meanwhile(&args.name).into()),
+        (_, None) => client.destroy(&args.name).await?,
+    }
     seen.tell(run, &args.name)
+}
+
+/// A question may wait for its answer for hours.
+fn changed_meanwhile(name: &str) -> Error {
+    let message =
+        "it has changed while the question waited for its answer: nothing was done, look at it again";
+    Error::new(ErrorKind::Conflict, message).with_flag(name)
 }
 
 /// Changes a flag, and tells what has changed. With a question, asks before on a terminal.
@@ -72,6 +92,8 @@ where
     E: Fn(&mut Flag) -> flipper::Result<()> + Send + Sync,
 {
     let client = run.settings.open().await?;
+    // What was shown with the question.
+    let mut shown = None;
     if is_dry || question.is_some() {
         let before = read(&client, name).await?;
         let mut after = before.clone();
@@ -80,12 +102,18 @@ where
         if is_dry {
             return tell(run, name, &would, true);
         }
-        if let Some(question) = question {
-            confirm(&format!("{question} of {name:?} ({})?", would.changes(run).join("; ")))?;
+        if let Some(question) = question
+            && confirm(&format!("{question} of {name:?} ({})?", would.changes(run).join("; ")))?
+        {
+            shown = would.before;
         }
     }
     let seen = Seen::of(&client);
-    client.update(name, &edit).await?;
+    let edit = |flag: &mut Flag| match &shown {
+        Some(shown) if shown.as_json() != flag.as_json() => Err(changed_meanwhile(name)),
+        _ => edit(flag),
+    };
+    client.update(name, edit).await?;
     if let Some(state) = seen.take() {
         return tell(run, name, &state, false);
     }

@@ -169,3 +169,18 @@ fn a_time_before_now_needs_no_equals_sign() {
     assert_eq!(user.flipper("check X --at -3h user_id=1").code, 0);
     assert_eq!(user.flipper("check X user_id=1 --at -2d").code, 3);
 }
+
+#[test]
+fn an_attribute_without_a_name_is_wrong_usage() {
+    let user = User::new();
+    user.done("create X --enable");
+    for arguments in [
+        &["bucket", "hash", "X", "10%", "--by", ""][..],
+        &["bucket", "hash", "X", "10%", "--by", "a,,b"],
+        &["bucket", "ramp", "X", "--duration", "1h", "--by", ""],
+        &["simulate", "X", "--key", ""],
+    ] {
+        assert!(user.run(arguments).with_code(2).err.contains("an attribute has a name"));
+    }
+    assert_eq!(user.done("list"), "X  on for everybody\n");
+}

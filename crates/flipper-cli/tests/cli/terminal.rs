@@ -173,3 +173,31 @@ fn what_does_harm_is_asked_for_though_the_complaints_go_elsewhere() {
     // Where nobody is there to answer, as before.
     assert_eq!(user.done("destroy X"), "X: deleted (by tester)\n");
 }
+
+#[test]
+fn an_answer_is_about_what_was_shown() {
+    let user = User::new();
+    user.done("create X");
+    user.done("condition add X a=1");
+    for (command, change) in [
+        ("destroy X", "enable X"),
+        ("condition clear X", "condition add X b=1"),
+        ("condition set X c=1", "disable X"),
+    ] {
+        let mut session = at_terminal(&user, command);
+        session.exp_string("[y/N]").unwrap();
+        user.done(change);
+        let before = user.done("show X");
+        session.send_line("y").unwrap();
+        session.exp_string("changed while the question waited").unwrap();
+        session.exp_eof().unwrap();
+        assert_eq!(status(&session), 5);
+        assert_eq!(user.done("show X"), before);
+    }
+    let mut session = at_terminal(&user, "condition clear X");
+    session.exp_string("[y/N]").unwrap();
+    session.send_line("y").unwrap();
+    session.exp_string("condition removed: a == 1").unwrap();
+    session.exp_eof().unwrap();
+    assert_eq!(status(&session), 0);
+}
