@@ -229,6 +229,21 @@ impl RedisCluster {
             let answer = self.ask(from, &["MIGRATE", "127.0.0.1", &port, key, "0", "5000", "REPLACE"]);
             assert!(["OK", "NOKEY"].contains(&answer.as_str()), "{key}: {answer}");
         }
+        self.wait_for_replicas(to);
+    }
+
+    /// Waits until the replicas of a server have what it has now: it would be lost with the server.
+    fn wait_for_replicas(&self, number: usize) {
+        let field = |info: &str, name: &str| -> Option<u64> {
+            info.split(['\n', ',']).find_map(|field| field.strip_prefix(name)?.trim().parse().ok())
+        };
+        let reached = field(&self.ask(number, &["INFO", "replication"]), "master_repl_offset:");
+        wait_until("the replicas have it as well", || {
+            let info = self.ask(number, &["INFO", "replication"]);
+            let mut replicas =
+                info.lines().filter(|line| line.starts_with("slave") && line.contains("offset="));
+            replicas.all(|replica| field(replica, "offset=") >= reached)
+        });
     }
 
     /// Ends the move of a slot.
