@@ -108,9 +108,13 @@ impl Dialer {
         Self { polls_only: true, polls: Arc::default(), moved: Arc::default(), ..self.to(source) }
     }
 
-    /// Says that the address leads to another server by now: connections to the one before are used no longer.
-    pub(crate) fn leave(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
+    /// Where the sentinels say that the server is. If it is elsewhere by now, connections to the one before are used no longer.
+    pub(crate) async fn place(&self, sentinel: &Sentinel, limit: Duration) -> Result<(String, u16)> {
+        let place = sentinel.primary(limit).await?;
+        if sentinel.is_elsewhere(&place) {
+            self.generation.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(place)
     }
 
     pub(crate) fn leads_to(&self, live: &Live) -> bool {
@@ -154,16 +158,12 @@ impl Dialer {
             Source::Sentinel(sentinel) => {
                 // To ask them, to connect, and to ask them again.
                 let limit = self.connect_timeout / 3;
-                let place = sentinel.primary(limit).await?;
-                if sentinel.is_elsewhere(&place) {
-                    self.leave();
-                }
-                let client = sentinel.client(place)?;
+                let client = sentinel.client(self.place(sentinel, limit).await?)?;
                 let live = self.reach_in(limit, &client, inbox).await?;
                 sentinel::check_role(&live).await?;
                 // One that was cut off, and comes back, does not know at once that it is the primary no longer.
-                if sentinel.is_elsewhere(&sentinel.primary(limit).await?) {
-                    self.leave();
+                self.place(sentinel, limit).await?;
+                if !self.leads_to(&live) {
                     return Err(error(
                         ErrorKind::Unavailable,
                         "the server has just lost its place in a failover",

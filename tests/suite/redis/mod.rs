@@ -90,6 +90,13 @@ async fn told(changes: &mut BoxStream<'static, Change>) -> String {
     words(&next(changes).await.expect("the watch goes on"))
 }
 
+/// Waits until a watcher was told so.
+async fn wait_for(changes: &mut BoxStream<'static, Change>, words: &str) {
+    let waited =
+        tokio::time::timeout(Duration::from_secs(30), async { while told(changes).await != words {} });
+    waited.await.unwrap_or_else(|_| panic!("it is not told: {words}"));
+}
+
 /// The error of a call that has to end within a time.
 async fn failure<T>(limit: Duration, call: impl Future<Output = Result<T>>) -> flipper_core::Error {
     let ended = tokio::time::timeout(limit, call).await.expect("the call does not end in time");

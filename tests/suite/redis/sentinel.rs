@@ -6,14 +6,8 @@ use flipper_core::{ErrorKind, Page, Store, Watching};
 use flipper_redis::RedisStore;
 use flipper_testkit::{RedisSentinels, RedisServer};
 
-use super::{failure, names, number, put, told, watch};
+use super::{failure, names, number, put, wait_for, watch};
 use crate::records::name;
-
-async fn wait_for(changes: &mut flipper_core::BoxStream<'static, flipper_core::Change>, words: &str) {
-    let waited =
-        tokio::time::timeout(Duration::from_secs(30), async { while told(changes).await != words {} });
-    waited.await.unwrap_or_else(|_| panic!("it is not told: {words}"));
-}
 
 /// Calls until one succeeds.
 async fn in_time<T>(call: impl AsyncFn() -> flipper_core::Result<T>) -> T {

@@ -122,8 +122,3 @@ impl Route<'_> {
         Ok(())
     }
 }
-
-/// Whether an answer is that the key is elsewhere.
-pub(super) fn is_elsewhere(answer: &Value) -> bool {
-    matches!(answer, Value::ServerError(failure) if matches!(failure.code(), "MOVED" | "ASK"))
-}

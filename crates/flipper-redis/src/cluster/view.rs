@@ -13,7 +13,7 @@ use super::address::Address;
 use super::nodes::Cluster;
 use super::slot::SLOTS;
 use super::table::text;
-use crate::error::{Asked, error, of_driver};
+use crate::error::{Asked, error, of_driver, shut_down};
 use crate::record::unexpected;
 
 /// How long to wait before servers that do not agree with each other are asked again.
@@ -162,8 +162,7 @@ impl Cluster {
             }
             let mut view = View::default();
             while let Some(answer) = asked.join_next().await {
-                let ended = |_| error(ErrorKind::Unavailable, "the runtime has been shut down");
-                let (address, own) = answer.map_err(ended)??;
+                let (address, own) = answer.map_err(|_| shut_down())??;
                 view.primaries.insert(address, own);
             }
             if view.is_whole() {
