@@ -31,6 +31,9 @@
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
 //! were checked last: `redis://host?mirror`, `redis://host?cache=5000&ttl=30`; `replicated` adds `ReplicatedStore`, which keeps copies in other stores.
 //! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`, `postgres://host?sslmode=require`.
+//!
+//! `macros` adds `#[derive(Flags)]`, which declares flags once with their owners, expiry dates and defaults, and `#[flipper::feature]`, which
+//! puts one function or another behind a flag.
 
 mod address;
 mod wrapper;
@@ -43,6 +46,8 @@ pub use flipper_consul::{Consistency, ConsulStore, ConsulStoreBuilder};
 pub use flipper_core::*;
 #[cfg(feature = "file")]
 pub use flipper_file::{FileStore, FileStoreBuilder};
+#[cfg(feature = "macros")]
+pub use flipper_macros::{Flags, feature};
 #[cfg(feature = "memory")]
 pub use flipper_memory::MemoryStore;
 #[cfg(feature = "mirror")]
