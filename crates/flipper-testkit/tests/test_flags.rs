@@ -29,7 +29,7 @@ fn is_on(flags: &TestFlags, name: &str) -> bool {
 
 /// What a panic says.
 fn panic_of(run: impl FnOnce()) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("it is to panic");
+    let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
     *panic.downcast::<String>().unwrap()
 }
 

@@ -33,7 +33,7 @@
 //! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`, `postgres://host?sslmode=require`.
 //!
 //! `macros` adds `#[derive(Flags)]`, which declares flags once with their owners, expiry dates and defaults, and `#[flipper::feature]`, which
-//! puts one function or another behind a flag.
+//! puts one function or another behind a flag. `tower` adds the module `tower`, with a layer that puts routes behind one.
 
 mod address;
 mod wrapper;
@@ -64,3 +64,6 @@ pub use flipper_replicated::{
 pub use flipper_s3::{S3Store, S3StoreBuilder, aws_sdk_s3};
 #[cfg(feature = "thrift")]
 pub use flipper_thrift::{RunningThriftServer, ThriftServer, ThriftStore, ThriftStoreBuilder};
+/// Routes behind flags, for axum, tonic, hyper and whatever else takes a layer of tower: the crate `flipper-tower`.
+#[cfg(feature = "tower")]
+pub use flipper_tower as tower;
