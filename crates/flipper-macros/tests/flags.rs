@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use flipper::{
-    AsFlag, Date, ErrorKind, FeatureFlagClient, Flags, LocalFlag, MemoryStore, Reason, Timestamp, ctx,
+    AsFlag, Date, ErrorKind, FeatureFlagClient, FileStore, Flags, LocalFlag, MemoryStore, Reason, Timestamp, ctx,
 };
 use futures_lite::future::block_on;
 
@@ -152,6 +152,23 @@ fn verify_asks_the_clock_of_the_client() {
     };
     assert_eq!(at(Timestamp::from_secs(1_700_000_000)), 0);
     assert_eq!(at(Timestamp::from_secs(1_900_000_000)), 1);
+}
+
+#[test]
+fn records_that_cannot_be_read_are_told_and_are_not_missing() {
+    let path = std::env::temp_dir().join(format!("flags-verify-{}.json", std::process::id()));
+    std::fs::write(&path, r#"{"SALE": 7, "SHOP_BROKEN": 7, "BLOG_BROKEN": 7}"#).unwrap();
+    block_on(async {
+        let client = FeatureFlagClient::new(FileStore::open(&path).unwrap());
+        let found = Feature::verify(&client).prefix("SHOP_").at(Timestamp::from_secs(0)).await.unwrap();
+        assert_eq!(found.unreadable, ["SALE", "SHOP_BROKEN"]);
+        assert_eq!(found.unknown, ["SHOP_BROKEN"]);
+        assert!(found.missing.iter().all(|flag| flag.name() != "SALE"), "{found}");
+        assert!(found.to_string().contains("unreadable: the record of \"SALE\" cannot be read\n"), "{found}");
+        // What cannot be read is left for somebody to look at.
+        assert!(!Feature::create_missing(&client).await.unwrap().contains(&Feature::Sale));
+    });
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

@@ -33,7 +33,6 @@ use crate::{Gate, Nothing, Redirect, Reroute, Respond, Status};
 ///     .route("/search", get(async || "old"));
 /// # Ok::<(), flipper_core::Error>(())
 /// ```
-#[derive(Clone)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct GateLayer<C = Nothing, O = Status> {
     question: Question,
@@ -166,6 +165,13 @@ impl<S, C, O: Clone> Layer<S> for GateLayer<C, O> {
 
     fn layer(&self, inner: S) -> Self::Service {
         Gate::new(self.question.clone(), Arc::clone(&self.context), inner, self.otherwise.clone())
+    }
+}
+
+impl<C, O: Clone> Clone for GateLayer<C, O> {
+    fn clone(&self) -> Self {
+        let Self { question, context, otherwise } = self;
+        Self { question: question.clone(), context: Arc::clone(context), otherwise: otherwise.clone() }
     }
 }
 

@@ -26,14 +26,9 @@ struct User {
 /// What an authentication before the gates does.
 async fn authenticate(mut request: Request, next: Next) -> axum::response::Response {
     let id = request.headers().get("authorization").and_then(|id| id.to_str().ok()?.parse().ok());
-    request.extensions_mut().extend(
-        id.map(|id| {
-            let mut user = http::Extensions::new();
-            user.insert(User { id });
-            user
-        })
-        .unwrap_or_default(),
-    );
+    if let Some(id) = id {
+        request.extensions_mut().insert(User { id });
+    }
     next.run(request).await
 }
 
