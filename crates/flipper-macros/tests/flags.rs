@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use flipper::{
-    AsFlag, Date, ErrorKind, FeatureFlagClient, FileStore, Flags, LocalFlag, MemoryStore, Reason, Timestamp, ctx,
+    AsFlag, Date, ErrorKind, FeatureFlagClient, FileStore, Flags, LocalFlag, MemoryStore, Reason, Timestamp,
+    ctx,
 };
 use futures_lite::future::block_on;
 

@@ -44,6 +44,7 @@ impl GateLayer {
     /// Makes a layer that asks for a flag, with an empty context, and answers 404 in the place of what is behind it.
     ///
     /// If the store of the client has its flags in memory, requests are not made to wait.
+    #[allow(clippy::needless_pass_by_value, reason = "texts and declared flags are passed as they are")]
     pub fn new(client: &FeatureFlagClient, flag: impl AsFlag) -> Self {
         Self {
             question: Question::new(client, &flag),

@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use flipper_core::Condition;
 use flipper_tower::GateLayer;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -13,7 +13,7 @@ use tower::{Layer, service_fn};
 use super::{clients, http, listen};
 
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     Ok(Response::new(Full::new(body)))
 }
 
