@@ -54,6 +54,13 @@ fn pairwise_runs_visit_every_pair_of_flags_with_every_pair_of_values() {
 }
 
 #[test]
+fn pairwise_runs_are_few() {
+    for (flags, runs) in [(10, 7), (35, 9), (126, 11)] {
+        assert_eq!(Combinations::pairwise(names(flags)).iter().len(), runs, "{flags} flags");
+    }
+}
+
+#[test]
 fn pairwise_runs_of_futures_visit_every_pair_too() {
     let names = names(12);
     let runs = RefCell::new(Vec::new());
