@@ -7,6 +7,20 @@ use flipper_core::json::Object;
 use flipper_core::{Checked, Reason};
 
 /// One check of a flag, as [`TestFlags`](crate::TestFlags) remember it.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Reason, ctx};
+/// use flipper_testkit::TestFlags;
+///
+/// let flags = TestFlags::new();
+/// flags.local().is_enabled_or("SALE", &ctx! { user_id: 7 }, true);
+/// let check = &flags.checks()[0];
+/// assert_eq!(check.flag, "SALE");
+/// assert_eq!(check.context.get("user_id"), Some(&7.into()));
+/// assert_eq!((check.value, check.reason), (true, Some(Reason::NotFound)));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RecordedCheck {

@@ -7,6 +7,16 @@ use flipper_core::AsFlag;
 
 /// Which flags are on and which are off: one of the [`Combinations`](crate::Combinations). It prints as
 /// `"A on, B off"`.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_testkit::Combinations;
+///
+/// let second = Combinations::all(["A", "B"]).iter().nth(1).unwrap();
+/// assert_eq!(second.to_string(), "A on, B off");
+/// assert_eq!(second.get("B"), Some(false));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Combination {
     names: Arc<[String]>,

@@ -69,6 +69,13 @@ impl Combinations {
     /// All combinations of some flags: 2 for one flag, twice as many for each further one. Of the first, all are off, and of
     /// the last, all are on.
     ///
+    /// ```
+    /// use flipper_testkit::Combinations;
+    ///
+    /// let combinations: Vec<String> = Combinations::all(["A", "B"]).iter().map(|one| one.to_string()).collect();
+    /// assert_eq!(combinations, ["A off, B off", "A on, B off", "A off, B on", "A on, B on"]);
+    /// ```
+    ///
     /// # Panics
     ///
     /// If there are more than [`MAX_FOR_ALL`](Self::MAX_FOR_ALL) flags, or one is there twice.
@@ -87,6 +94,13 @@ impl Combinations {
     ///
     /// These are 7 for ten flags, 9 for thirty-five, and 11 for a hundred and twenty-six. All are off in the first, and all
     /// are on in one.
+    ///
+    /// ```
+    /// use flipper_testkit::Combinations;
+    ///
+    /// let flags: Vec<String> = (0..35).map(|number| format!("FLAG_{number}")).collect();
+    /// assert_eq!(Combinations::pairwise(&flags).iter().len(), 9);
+    /// ```
     ///
     /// # Panics
     ///

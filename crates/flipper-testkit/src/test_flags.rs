@@ -69,6 +69,15 @@ impl TestFlags {
 
     /// Makes flags for a test that fails if it checks a flag which it has neither [set](Self::set) nor
     /// [declared](Self::declare). There are none yet.
+    ///
+    /// ```should_panic
+    /// use flipper_core::ctx;
+    /// use flipper_testkit::TestFlags;
+    ///
+    /// let flags = TestFlags::strict();
+    /// flags.set("CHECKOUT", true);
+    /// flags.local().is_enabled("CHEKCOUT", &ctx! {});
+    /// ```
     pub fn strict() -> Self {
         Self::with_checks(Checks::new(true))
     }
@@ -122,12 +131,44 @@ impl TestFlags {
     }
 
     /// Returns the clock of the flags: it stands still until it is told.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use flipper_core::{Bucketer, Clock, Percentage, ctx};
+    /// use flipper_testkit::TestFlags;
+    ///
+    /// # flipper_testkit::tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let flags = TestFlags::new();
+    /// let ramp = Percentage::linear_ramp(0.0, 1.0, Duration::from_secs(60), flags.clock().now())?;
+    /// flags.set("X", true);
+    /// flags.client().set_bucketer("X", &Bucketer::percentage(ramp)).await?;
+    /// assert!(!flags.client().is_enabled("X", &ctx! {}).await);
+    /// flags.clock().advance(Duration::from_secs(60));
+    /// assert!(flags.client().is_enabled("X", &ctx! {}).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn clock(&self) -> &ManualClock {
         &self.0.clock
     }
 
     /// Returns the randomness of percentage bucketers: a number from 0 to 1, 0.5 until it is told. A bucketer lets in who
     /// draws no more than its share.
+    ///
+    /// ```
+    /// use flipper_core::{Bucketer, Percentage, ctx};
+    /// use flipper_testkit::TestFlags;
+    ///
+    /// # flipper_testkit::tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let flags = TestFlags::new();
+    /// flags.set("X", true);
+    /// flags.client().set_bucketer("X", &Bucketer::percentage(Percentage::new(0.1)?)).await?;
+    /// assert!(!flags.local().is_enabled("X", &ctx! {}));
+    /// flags.random().set(0.05);
+    /// assert!(flags.local().is_enabled("X", &ctx! {}));
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn random(&self) -> &FixedRandom {
         &self.0.random
     }
@@ -146,6 +187,16 @@ impl TestFlags {
     }
 
     /// Makes a flag be absent: callers get their defaults. It stays declared.
+    ///
+    /// ```
+    /// use flipper_core::ctx;
+    /// use flipper_testkit::TestFlags;
+    ///
+    /// let flags = TestFlags::strict();
+    /// flags.set("X", false);
+    /// flags.remove("X");
+    /// assert!(flags.local().is_enabled_or("X", &ctx! {}, true));
+    /// ```
     ///
     /// # Panics
     ///
@@ -240,6 +291,14 @@ impl TestFlags {
     }
 
     /// Returns the flags that are declared and have not been checked, by name: what the test has set for nothing.
+    ///
+    /// ```
+    /// use flipper_testkit::TestFlags;
+    ///
+    /// let flags = TestFlags::new();
+    /// flags.set("X", true);
+    /// assert_eq!(flags.unchecked(), ["X"]);
+    /// ```
     pub fn unchecked(&self) -> Vec<String> {
         self.0.checks.unchecked()
     }

@@ -56,6 +56,15 @@ impl GateLayer {
 
 impl<C, O> GateLayer<C, O> {
     /// Chooses what counts if there is no such flag, or if nobody can tell: that of a declared flag, else off, unless told.
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// # use flipper_tower::GateLayer;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// // An outage of the flags is none of the search.
+    /// let gate = GateLayer::new(&client, "SEARCH").default_value(true);
+    /// ```
     pub fn default_value(mut self, default: bool) -> Self {
         self.question.set_default(default);
         self
@@ -89,12 +98,31 @@ impl<C, O> GateLayer<C, O> {
     }
 
     /// Takes the context from the request by a [type](crate::RequestContext) of your own.
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// use flipper_tower::{GateLayer, Nothing};
+    ///
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let gate = GateLayer::new(&client, "SEARCH").context_by(Nothing);
+    /// ```
     pub fn context_by<T>(self, context: T) -> GateLayer<T, O> {
         let Self { question, context: _, otherwise } = self;
         GateLayer { question, context: Arc::new(context), otherwise }
     }
 
     /// Answers with a status and an empty body if the flag is off.
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// # use flipper_tower::GateLayer;
+    /// use http::StatusCode;
+    ///
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let gate = GateLayer::new(&client, "EXPORT").status(StatusCode::SERVICE_UNAVAILABLE);
+    /// ```
     pub fn status(self, status: StatusCode) -> GateLayer<C, Status> {
         self.otherwise(Status(status))
     }
@@ -102,6 +130,15 @@ impl<C, O> GateLayer<C, O> {
     /// Sends clients elsewhere if the flag is off: with the status 307, which keeps the method and is not cached.
     ///
     /// `location` is sent as it is, and should not be made of what a client has sent.
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// # use flipper_tower::GateLayer;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let gate = GateLayer::new(&client, "NEW_SEARCH").redirect("/search")?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -155,6 +192,28 @@ impl<C, O> GateLayer<C, O> {
     }
 
     /// Answers in a [way](crate::Otherwise) of your own if the flag is off.
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// use std::future::{Ready, ready};
+    /// use flipper_tower::{GateLayer, Otherwise};
+    ///
+    /// /// Tells what was asked for.
+    /// #[derive(Clone)]
+    /// struct NotYet;
+    ///
+    /// impl<B, E> Otherwise<http::Request<B>, http::Response<String>, E> for NotYet {
+    ///     type Future = Ready<Result<http::Response<String>, E>>;
+    ///
+    ///     fn call(&mut self, request: http::Request<B>) -> Self::Future {
+    ///         ready(Ok(http::Response::new(format!("{}: not yet", request.uri()))))
+    ///     }
+    /// }
+    ///
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let gate = GateLayer::new(&client, "EXPORT").otherwise(NotYet);
+    /// ```
     pub fn otherwise<T>(self, otherwise: T) -> GateLayer<C, T> {
         let Self { question, context, otherwise: _ } = self;
         GateLayer { question, context, otherwise }

@@ -7,6 +7,27 @@ use crate::{Context, Error, Evaluation, Freshness, Reason, Result};
 pub(super) type OnCheck = Box<dyn Fn(&Checked<'_>) + Send + Sync>;
 
 /// One check of a flag, as [`ClientBuilder::on_check`](super::ClientBuilder::on_check) tells it.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use std::sync::{Arc, Mutex};
+/// use flipper_core::{Checked, FeatureFlagClient, Reason, ctx};
+///
+/// # futures_lite::future::block_on(async {
+/// let absent = Arc::new(Mutex::new(Vec::new()));
+/// let list = Arc::clone(&absent);
+/// let note_absent = move |check: &Checked<'_>| {
+///     if check.outcome.is_ok_and(|evaluation| evaluation.reason == Reason::NotFound) {
+///         list.lock().unwrap().push(check.flag.to_owned());
+///     }
+/// };
+/// let client = FeatureFlagClient::builder(MemoryStore::new()).on_check(note_absent).build();
+/// client.is_enabled("CHEKCOUT", &ctx! {}).await;
+/// assert_eq!(*absent.lock().unwrap(), ["CHEKCOUT"]);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Checked<'a> {
