@@ -42,6 +42,7 @@ mod error;
 mod evaluate;
 pub mod events;
 mod flag;
+mod flags;
 mod freshness;
 pub mod json;
 mod name;
@@ -53,7 +54,9 @@ pub mod store;
 
 pub use bucketer::{Bucketer, ConsistentHash};
 pub use check::Check;
-pub use client::{ClientBuilder, FeatureFlag, FeatureFlagClient, Flags, LocalClient, LocalFlag, When};
+pub use client::{
+    Checked, ClientBuilder, FeatureFlag, FeatureFlagClient, Listing, LocalClient, LocalFlag, When,
+};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, ConditionBuilder};
 #[doc(hidden)]
@@ -65,6 +68,9 @@ pub use evaluate::{
     Semantics,
 };
 pub use flag::Flag;
+#[doc(hidden)]
+pub use flags::gate as __gate;
+pub use flags::{AsFlag, Date, FlagDefinition, Flags, Verification, Verify};
 pub use freshness::{Freshness, StaleCause};
 pub use name::FlagName;
 pub use operator::Operator;

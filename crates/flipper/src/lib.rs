@@ -36,6 +36,9 @@
 //!
 //! [`open`] has all addresses and their parameters; [`OpenOptions`] chooses defaults for them in code, and gives the store without a client; [`redacted`] shows
 //! an address without its secrets.
+//!
+//! `macros` adds `#[derive(Flags)]`, which declares flags once with their owners, expiry dates and defaults, and `#[flipper::feature]`, which
+//! puts one function or another behind a flag. `tower` adds the module `tower`, with a layer that puts routes behind one.
 
 pub mod guide;
 
@@ -63,6 +66,8 @@ pub use flipper_consul::{Consistency, ConsulStore, ConsulStoreBuilder};
 pub use flipper_core::*;
 #[cfg(feature = "file")]
 pub use flipper_file::{FileStore, FileStoreBuilder};
+#[cfg(feature = "macros")]
+pub use flipper_macros::{Flags, feature};
 #[cfg(feature = "memory")]
 pub use flipper_memory::MemoryStore;
 #[cfg(feature = "mirror")]
@@ -79,5 +84,8 @@ pub use flipper_replicated::{
 pub use flipper_s3::{S3Store, S3StoreBuilder, aws_sdk_s3};
 #[cfg(feature = "thrift")]
 pub use flipper_thrift::{RunningThriftServer, ThriftServer, ThriftStore, ThriftStoreBuilder};
+/// Routes behind flags, for axum, tonic, hyper and whatever else takes a layer of tower: the crate `flipper-tower`.
+#[cfg(feature = "tower")]
+pub use flipper_tower as tower;
 pub use open::{OpenOptions, open};
 pub use redact::redacted;

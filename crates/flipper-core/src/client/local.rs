@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{FeatureFlagClient, Inner, LocalFlag};
 use crate::evaluate::run_hash;
 use crate::snapshot::{Bucket, State, Verdict};
-use crate::{Context, Error, ErrorKind, Evaluation, Freshness, Reason, Result, Semantics, Snapshot};
+use crate::{Context, Error, ErrorKind, Evaluation, Freshness, Reason, Result, Snapshot};
 
 /// Checks the flags of a store that keeps them in memory: synchronous, infallible, and no dearer than a map lookup.
 ///
@@ -111,9 +111,10 @@ impl LocalClient {
         &self.snapshot
     }
 
+    /// Whether a verdict is all that a check needs.
     #[inline]
-    pub(super) fn semantics(&self) -> Semantics {
-        self.client.inner.semantics
+    pub(super) fn is_plain(&self) -> bool {
+        self.client.inner.is_plain
     }
 
     // In one place: put into each caller, it does not fit into the registers, and takes longer.
@@ -121,8 +122,11 @@ impl LocalClient {
     pub(super) fn check(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
         match self.client.inner.check(&self.snapshot, hash, name, context, default) {
             found @ (Found::Off | Found::On) => found == Found::On,
-            Found::Absent => default,
-            Found::NeverLoaded => self.never_loaded(name, default),
+            found => {
+                let freshness = || self.snapshot.freshness_of(name);
+                self.client.inner.tell_absent(name, context, default, freshness);
+                if found == Found::NeverLoaded { self.never_loaded(name, default) } else { default }
+            }
         }
     }
 
@@ -134,12 +138,14 @@ impl LocalClient {
         default: bool,
     ) -> Evaluation {
         let found = self.client.inner.evaluate(&self.snapshot, hash, name, context, default);
-        found.unwrap_or_else(|freshness| {
+        let evaluation = found.unwrap_or_else(|freshness| {
             if freshness == Freshness::NeverLoaded {
                 self.never_loaded(name, default);
             }
             Evaluation::new(default, Reason::NotFound, freshness)
-        })
+        });
+        self.client.inner.tell(name, context, default, Ok(evaluation));
+        evaluation
     }
 
     #[cold]
@@ -204,10 +210,7 @@ impl Inner {
     ) -> Found {
         let is_on = |is_on| hint::select_unpredictable(is_on, Found::On, Found::Off);
         match found {
-            Some(bucket) if self.semantics != Semantics::Documented => {
-                let decision = self.evaluator().decide(&bucket.record().value, *context);
-                is_on(decision.value.unwrap_or(default))
-            }
+            Some(bucket) if !self.is_plain => is_on(self.check_in_full(bucket, state, context, default)),
             // On and off are data and no branch, which could not be predicted.
             Some(bucket) if bucket.verdict() <= Verdict::On => is_on(bucket.verdict() == Verdict::On),
             Some(bucket) if bucket.verdict() == Verdict::Share => {
@@ -225,6 +228,18 @@ impl Inner {
             None if state.freshness == Freshness::NeverLoaded => Found::NeverLoaded,
             None => Found::Absent,
         }
+    }
+
+    /// Checks by other semantics than the documented ones, or by those for somebody who is told.
+    #[inline(never)]
+    fn check_in_full(&self, bucket: &Bucket, state: &State, context: &Context<'_>, default: bool) -> bool {
+        let flag = &bucket.record().value;
+        let evaluation = self.evaluator().evaluate(flag, context, default);
+        if self.on_check.is_some() {
+            let freshness = state.freshness_of(flag.name());
+            self.tell(flag.name(), context, default, Ok(Evaluation { freshness, ..evaluation }));
+        }
+        evaluation.value
     }
 
     /// As [`check`](Self::check), and says what decided it; how old the flags are, if there is no such flag.

@@ -1,10 +1,11 @@
 //! The client: what applications call.
 
 mod change;
+mod checked;
 mod deadline;
 mod edit;
 mod handle;
-mod list;
+mod listing;
 mod local;
 mod local_flag;
 mod locks;
@@ -13,8 +14,9 @@ mod records;
 mod verbs;
 mod when;
 
+pub use checked::Checked;
 pub use handle::FeatureFlag;
-pub use list::Flags;
+pub use listing::Listing;
 pub use local::LocalClient;
 pub use local_flag::LocalFlag;
 pub use when::When;
@@ -24,11 +26,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use checked::OnCheck;
 use locks::Locks;
 
 use crate::events::{Emitter, EventEmitter, Events};
 use crate::store::{Capabilities, Store};
-use crate::{Clock, Evaluator, Random, Result, Semantics, Snapshot, SystemClock, ThreadRandom};
+use crate::{Clock, Evaluator, Random, Result, Semantics, Snapshot, SystemClock, ThreadRandom, Timestamp};
 
 /// Checks and edits the flags of a store.
 ///
@@ -70,6 +73,10 @@ struct Inner {
     semantics: Semantics,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
+    /// Who is told of checks.
+    on_check: Option<OnCheck>,
+    /// Whether a verdict is all that a check needs: the semantics are the documented ones, and nobody is told.
+    is_plain: bool,
     deadline: Duration,
     failed_checks: AtomicU64,
 }
@@ -87,6 +94,7 @@ impl FeatureFlagClient {
             semantics: Semantics::Documented,
             clock: Box::new(SystemClock),
             random: Box::new(ThreadRandom),
+            on_check: None,
             deadline: ClientBuilder::DEADLINE,
         }
     }
@@ -153,6 +161,11 @@ impl FeatureFlagClient {
         self.inner.store.close().await
     }
 
+    /// The time, by the client's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
     /// Tells this client and its clones from all others.
     fn identity(&self) -> usize {
         Arc::as_ptr(&self.inner).addr()
@@ -182,6 +195,7 @@ pub struct ClientBuilder {
     semantics: Semantics,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
+    on_check: Option<OnCheck>,
     deadline: Duration,
 }
 
@@ -207,6 +221,39 @@ impl ClientBuilder {
         self
     }
 
+    /// Tells each check of the client and of its [`LocalClient`]s: to count them, to learn who has seen what, to find flags that
+    /// nobody asks for any more. Nobody is told unless asked.
+    ///
+    /// `tell` is called in the thread of the check, before the check returns, so it must not block. It may check and
+    /// edit other flags, by another client. Checks that are told of cost more than others: each is evaluated in full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use flipper_core::ctx;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// static SEEN: AtomicU64 = AtomicU64::new(0);
+    /// let client = FeatureFlagClient::builder(MemoryStore::new())
+    ///     .on_check(|check| {
+    ///         SEEN.fetch_add(1, Ordering::Relaxed);
+    ///         println!("{} is {} for {:?}", check.flag, check.value(), check.context.get("user_id"));
+    ///     })
+    ///     .build();
+    /// client.is_enabled("CHECKOUT", &ctx! { user_id: 7 }).await;
+    /// client.local()?.is_enabled("CHECKOUT", &ctx! { user_id: 8 });
+    /// assert_eq!(SEEN.load(Ordering::Relaxed), 2);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
+    pub fn on_check(mut self, tell: impl Fn(&Checked<'_>) + Send + Sync + 'static) -> Self {
+        self.on_check = Some(Box::new(tell));
+        self
+    }
+
     /// Chooses how long an edit may take, waits and repetitions included; [`DEADLINE`](Self::DEADLINE) unless told.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -215,7 +262,7 @@ impl ClientBuilder {
 
     /// Makes the client.
     pub fn build(self) -> FeatureFlagClient {
-        let Self { store, semantics, clock, random, deadline } = self;
+        let Self { store, semantics, clock, random, on_check, deadline } = self;
         let emitter: Arc<dyn Emitter> = Arc::new(EventEmitter::new());
         let inner = Inner {
             snapshot: store.snapshot().cloned(),
@@ -225,6 +272,8 @@ impl ClientBuilder {
             semantics,
             clock,
             random,
+            is_plain: semantics == Semantics::Documented && on_check.is_none(),
+            on_check,
             deadline,
             failed_checks: AtomicU64::new(0),
         };

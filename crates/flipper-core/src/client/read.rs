@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::change::client_data;
 use super::local::Found;
-use super::{FeatureFlag, FeatureFlagClient, Flags, When};
+use super::{FeatureFlag, FeatureFlagClient, Listing, When};
 use crate::store::{Page, Peek, Versioned};
 use crate::{Context, Error, ErrorKind, Evaluation, Explanation, Flag, FlagName, Freshness, Reason, Result};
 
@@ -100,8 +100,8 @@ impl FeatureFlagClient {
     ///
     /// A flag that cannot be read is an error of kind [`Corrupt`](ErrorKind::Corrupt) in its place, and the listing
     /// goes on. Any other error is the last item, and means that the listing is incomplete.
-    pub fn list(&self, limit: Option<usize>, offset: usize) -> Flags<'_> {
-        Flags::new(self, Page { limit, offset })
+    pub fn list(&self, limit: Option<usize>, offset: usize) -> Listing<'_> {
+        Listing::new(self, Page { limit, offset })
     }
 
     /// Returns what applications have stored with a flag.
@@ -148,13 +148,22 @@ impl FeatureFlagClient {
         };
         match self.inner.check(snapshot, snapshot.hash(name), name, context, default) {
             found @ (Found::Off | Found::On) => Some(found == Found::On),
-            Found::Absent => FlagName::new(name).is_ok().then_some(default),
+            Found::Absent => FlagName::new(name).is_ok().then(|| {
+                self.inner.tell_absent(name, context, default, || snapshot.freshness_of(name));
+                default
+            }),
             Found::NeverLoaded => None,
         }
     }
 
     /// Evaluates what the store has in memory; `None` if it has to be asked.
     fn peek(&self, name: &str, context: &Context<'_>, default: bool) -> Option<Evaluation> {
+        let evaluation = self.peek_evaluation(name, context, default)?;
+        self.inner.tell(name, context, default, Ok(evaluation));
+        Some(evaluation)
+    }
+
+    fn peek_evaluation(&self, name: &str, context: &Context<'_>, default: bool) -> Option<Evaluation> {
         if let Some(snapshot) = &self.inner.snapshot {
             let found = self.inner.evaluate(snapshot, snapshot.hash(name), name, context, default);
             return found.map_or_else(|freshness| absent(name, default, freshness), Some);
@@ -173,6 +182,12 @@ impl FeatureFlagClient {
     }
 
     async fn ask(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
+        let evaluation = self.ask_store(name, context, default).await;
+        self.inner.tell(name, context, default, evaluation.as_ref().copied());
+        evaluation
+    }
+
+    async fn ask_store(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
         let known = match FlagName::new(name) {
             Ok(name) => self.inner.store.look_up(name).await,
             Err(error) => Err(error),
