@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use flipper::{CachedStore, FeatureFlagClient, MirrorStore, RedisStore, ctx};
+use flipper::ctx;
 
 const FLAG: &str = "EXAMPLE_LAYERS";
 const CHECKS: u32 = 2_000;
@@ -15,10 +15,9 @@ const CHECKS: u32 = 2_000;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1".to_owned());
-    let plain = FeatureFlagClient::new(RedisStore::connect(&address).await?);
-    let cached = CachedStore::builder(RedisStore::connect(&address).await?).ttl(Duration::from_secs(30));
-    let cached = FeatureFlagClient::new(cached.build());
-    let mirror = FeatureFlagClient::new(MirrorStore::start(RedisStore::connect(&address).await?).await?);
+    let plain = flipper::open(&address).await?;
+    let cached = flipper::open(&format!("{address}?cache=5000&ttl=30")).await?;
+    let mirror = flipper::open(&format!("{address}?mirror")).await?;
     plain.create(FLAG).await?.enable().await?;
 
     for (what, client) in [("asked", &plain), ("cached", &cached), ("mirrored", &mirror)] {

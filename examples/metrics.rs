@@ -23,7 +23,7 @@ async fn main() -> flipper::Result<()> {
     let store = MeteredStore::new("redis", MemoryStore::new());
     let cached = Arc::new(CachedStore::new(store));
     let meter = EvaluationMeter::new();
-    let client = FeatureFlagClient::builder(Arc::clone(&cached)).observer(meter.clone()).build();
+    let client = FeatureFlagClient::builder(Arc::clone(&cached)).on_check(meter.counter()).build();
     let publisher = MetricsPublisher::new()
         .evaluations(meter)
         .cache("redis", move || (cached.stats().hits, cached.stats().misses));

@@ -11,6 +11,7 @@ mod file;
 mod fuzz;
 mod local;
 mod mirror;
+mod open;
 mod peer;
 mod postgres;
 mod records;

@@ -42,6 +42,7 @@ mod error;
 mod evaluate;
 pub mod events;
 mod flag;
+mod flags;
 mod freshness;
 pub mod json;
 mod name;
@@ -54,8 +55,7 @@ pub mod store;
 pub use bucketer::{Bucketer, ConsistentHash};
 pub use check::Check;
 pub use client::{
-    ClientBuilder, EvaluationObserver, FeatureFlag, FeatureFlagClient, Flags, LocalClient, LocalFlag,
-    Observed, When,
+    Checked, ClientBuilder, FeatureFlag, FeatureFlagClient, Listing, LocalClient, LocalFlag, When,
 };
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use condition::{Condition, ConditionBuilder};
@@ -68,10 +68,13 @@ pub use evaluate::{
     Semantics,
 };
 pub use flag::Flag;
+#[doc(hidden)]
+pub use flags::gate as __gate;
+pub use flags::{AsFlag, Date, FlagDefinition, Flags, Verification, Verify};
 pub use freshness::{Freshness, StaleCause};
 pub use name::FlagName;
 pub use operator::Operator;
-pub use percentage::Percentage;
+pub use percentage::{LinearRamp, Percentage};
 pub use random::{Random, ThreadRandom};
 pub use snapshot::{Snapshot, SnapshotEdit, release_thread};
 pub use store::{

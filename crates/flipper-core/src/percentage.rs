@@ -33,6 +33,29 @@ pub(crate) enum Share {
     Unknown(Value),
 }
 
+/// The line of a percentage that moves with time, as it is stored: see [`Percentage::as_ramp`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LinearRamp {
+    /// The share at the start.
+    pub initial: f64,
+    /// The share at the end, and after it.
+    pub last: f64,
+    /// How long it takes, in seconds. A record may hold any number here.
+    pub duration: f64,
+    /// When it starts; `None` if the record does not say: then it never gets on.
+    pub start: Option<Timestamp>,
+}
+
+impl LinearRamp {
+    /// Returns when the last share is reached; `None` for a ramp that has no start, and for one that never ends.
+    pub fn end(&self) -> Option<Timestamp> {
+        let start = self.start?;
+        let duration = Duration::try_from_secs_f64(self.duration.max(0.0)).ok()?;
+        Some(start + duration)
+    }
+}
+
 /// A straight line from one share to another.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ramp {
@@ -115,6 +138,29 @@ impl Percentage {
     /// change sides.
     pub fn buckets(&self, now: Timestamp) -> Option<u8> {
         self.value_at(now).map(buckets_in)
+    }
+
+    /// Returns the line on which the share moves; `None` if it does not move, or in a way that this version does not know.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use flipper_core::{Percentage, Timestamp};
+    ///
+    /// let start = Timestamp::from_secs(1_700_000_000);
+    /// let ramp = Percentage::linear_ramp(0.2, 0.8, Duration::from_secs(1800), start)?;
+    /// let line = ramp.as_ramp().expect("it moves");
+    /// assert_eq!((line.initial, line.last), (0.2, 0.8));
+    /// assert_eq!(line.end(), Some(start + Duration::from_secs(1800)));
+    /// assert!(Percentage::new(0.5)?.as_ramp().is_none());
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
+    pub fn as_ramp(&self) -> Option<LinearRamp> {
+        match &self.0 {
+            Share::Ramp(Ramp { initial, last, duration, start, .. }) => {
+                Some(LinearRamp { initial: *initial, last: *last, duration: *duration, start: *start })
+            }
+            Share::Fixed(_) | Share::Unknown(_) => None,
+        }
     }
 
     /// How many buckets get the flag at any time, if the share does not move.
@@ -296,6 +342,15 @@ mod tests {
         {
             assert_eq!(Percentage::new(share).unwrap().buckets(START), Some(buckets), "{share}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_ramp_is_known_unless_it_has_none() {
+        let line = |duration, start| LinearRamp { initial: 0.0, last: 1.0, duration, start };
+        assert_eq!(line(1.5, Some(START)).end(), Some(START + Duration::from_millis(1500)));
+        assert_eq!(line(-5.0, Some(START)).end(), Some(START));
+        assert_eq!(line(f64::INFINITY, Some(START)).end(), None);
+        assert_eq!(line(5.0, None).end(), None);
     }
 
     #[test]

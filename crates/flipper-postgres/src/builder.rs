@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 
-use crate::error::error;
+use crate::error::{cause, error};
 use crate::listen::Dialer;
 use crate::server::Server;
 use crate::shared::Shared;
@@ -57,14 +57,25 @@ const LONGEST: Duration = Duration::from_hours(365 * 24);
 /// What is shorter would keep the server busy with us alone.
 const SHORTEST_POLL: Duration = Duration::from_millis(10);
 
+/// What is wrong with an address.
+fn unreadable(failure: &tokio_postgres::Error) -> &'static str {
+    let said = cause(failure);
+    if said == "invalid value for option `sslmode`" {
+        return "`sslmode` is `disable`, `prefer` or `require`: whoever is encrypted with is verified as libpq does by `verify-full`, \
+                so `sslmode=require` is what to write for that";
+    }
+    if ["sslrootcert", "sslcert", "sslkey"].iter().any(|option| said == format!("unknown option `{option}`"))
+    {
+        return "certificates are no part of an address: `certificate_authorities` of the builder takes those of whom to trust";
+    }
+    "the address cannot be read: write `postgres://user:password@host:5432/database`, where `@ : / ? # %` in a user or \
+     password are `%40 %3A %2F %3F %23 %25`, or `host=… user=… dbname=…`"
+}
+
 impl PostgresStoreBuilder {
     pub(crate) fn new(address: &str) -> Self {
         // What is wrong with it is told without repeating it: it may hold a password.
-        let config = address.parse().map_err(|_| {
-            let message = "the address cannot be read: write `postgres://user:password@host:5432/database`, where `@ : / ? # %` in a user or \
-                           password are `%40 %3A %2F %3F %23 %25`, or `host=… user=… dbname=…`";
-            error(ErrorKind::InvalidInput, message)
-        });
+        let config = address.parse().map_err(|failure| error(ErrorKind::InvalidInput, unreadable(&failure)));
         Self::of(config)
     }
 
@@ -106,7 +117,7 @@ impl PostgresStoreBuilder {
     /// Makes the table when the store connects, unless it is there, and triggers that tell of changes by whomever: with them, changes are seen at once,
     /// and without them by polling. A table that flipper-client has made gets the triggers too.
     ///
-    /// That needs the right to create in the schema, and to own the table.
+    /// That needs the right to create in the schema, and to own the table; and none, where everything is there.
     pub fn create_table(self) -> Self {
         Self { creates: true, ..self }
     }
@@ -133,13 +144,25 @@ impl PostgresStoreBuilder {
         Self { poll_interval: interval.clamp(SHORTEST_POLL, LONGEST), ..self }
     }
 
-    /// Prepares no statements, and is told of no changes: for poolers such as `PgBouncer` that give each transaction another connection.
+    /// Prepares no statements, and is told of no changes: for poolers such as `PgBouncer` that give each transaction another connection. They must not do without it.
     pub fn behind_pooler(self) -> Self {
         Self { polls_only: true, is_prepared: false, ..self }
     }
 
-    /// Trusts these authorities in place of the system's, in PEM. Certificates are always verified where the connection is encrypted, which
-    /// `sslmode=require` in the address asks for; with `sslmode=prefer`, the default, it is if the server can.
+    /// Trusts these authorities in place of the system's, in PEM. See the [crate](crate#encryption) for when connections are encrypted.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use flipper_postgres::PostgresStore;
+    ///
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = PostgresStore::builder("postgres://shop:secret@db.internal/shop?sslmode=require")
+    ///     .certificate_authorities(std::fs::read("/etc/ssl/internal-ca.pem")?)
+    ///     .connect()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     #[cfg(feature = "tls-rustls")]
     pub fn certificate_authorities(self, pem: impl Into<Vec<u8>>) -> Self {
         Self { authorities: Some(pem.into()), ..self }
@@ -238,6 +261,7 @@ impl PostgresStoreBuilder {
             poll_interval: self.poll_interval,
             polls_only: self.polls_only,
             is_told: AtomicBool::new(!self.polls_only),
+            is_deaf: AtomicBool::new(false),
         }))
     }
 }

@@ -65,8 +65,8 @@ impl Listing {
         };
         self.is_over = (rows.len() as i64) < limit;
         self.left -= rows.len() as i64;
-        self.last = rows.last().map(|row| row.get(0));
-        self.ready.extend(rows.iter().map(|row| record::listed(row.get(0), row.get(1))));
+        self.ready = rows.iter().map(record::listed).collect::<Result<_>>()?;
+        self.last = rows.last().map(|row| record::column(row, 0)).transpose()?;
         Ok(())
     }
 }

@@ -1,22 +1,28 @@
 //! Changes that the server tells: on a connection of its own.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flipper_core::{Change, ErrorKind, FlagName, Result, ResyncCause};
 use futures_lite::future;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Socket};
 
 use crate::error::{Asked, error, late, of_driver};
+use crate::server::Looked;
 use crate::shared::Shared;
 
-/// A connection that is silent for so long is asked whether it is alive, and has a second to answer.
+/// How often a connection is asked whether it is alive and the table the same; it has a second to answer.
 const SILENCE: Duration = Duration::from_millis(750);
 const ANSWER: Duration = Duration::from_secs(1);
+
+/// What is told only to hear it: no flag has such a name.
+const PROBE: &str = "\n";
 
 /// How many names wait to be read; beyond that, everything is loaded anew.
 const CAPACITY: usize = 1_024;
@@ -48,6 +54,8 @@ struct State {
     names: VecDeque<String>,
     /// More was told than there is room for, or that everything has changed.
     everything: Option<ResyncCause>,
+    /// Whether anything has come at all.
+    has_heard: bool,
 }
 
 impl Inbox {
@@ -57,11 +65,12 @@ impl Inbox {
 
     fn add(&self, payload: &str) {
         let mut state = self.lock();
+        state.has_heard = true;
         if payload.is_empty() {
             state.everything = Some(ResyncCause::Server);
         } else if state.names.len() >= CAPACITY {
             state.everything = Some(ResyncCause::Overflow);
-        } else if state.names.back().is_none_or(|last| last != payload) {
+        } else if payload != PROBE && state.names.back().is_none_or(|last| last != payload) {
             state.names.push_back(payload.to_owned());
         }
         if state.everything.is_some() {
@@ -72,8 +81,8 @@ impl Inbox {
     }
 }
 
-/// Follows until the connection is lost.
-pub(crate) async fn listen(shared: &Shared, table: i64) -> Result<()> {
+/// Follows until the connection is lost, or the table or what tells of it is another; not at all, where notices do not come through.
+pub(crate) async fn listen(shared: &Shared, table: &Looked) -> Result<()> {
     #[cfg(feature = "tls-rustls")]
     if let Some(tls) = &shared.dialer.tls {
         return listen_with(shared, table, tls.clone()).await;
@@ -81,7 +90,7 @@ pub(crate) async fn listen(shared: &Shared, table: i64) -> Result<()> {
     listen_with(shared, table, NoTls).await
 }
 
-async fn listen_with<T>(shared: &Shared, table: i64, tls: T) -> Result<()>
+async fn listen_with<T>(shared: &Shared, table: &Looked, tls: T) -> Result<()>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send,
@@ -113,14 +122,23 @@ where
 }
 
 /// Reads what has changed, and tells it.
-async fn tell(shared: &Shared, client: &Client, table: i64, inbox: &Inbox) -> Result<()> {
-    let asked = timeout(shared.server.limit, client.batch_execute(&format!("LISTEN flipper_{table}"))).await;
-    asked
-        .map_err(|_| late(shared.server.limit, Asked::Read))?
-        .map_err(|failure| of_driver(&failure, Asked::Read))?;
+async fn tell(shared: &Shared, client: &Client, table: &Looked, inbox: &Inbox) -> Result<()> {
+    let (limit, channel) = (shared.server.limit, table.channel());
+    let asked = timeout(limit, client.batch_execute(&format!("LISTEN {channel}"))).await;
+    asked.map_err(|_| late(limit, Asked::Read))?.map_err(|failure| of_driver(&failure, Asked::Read))?;
+    if !hears(shared, client, table, inbox).await? {
+        log::warn!(target: "flipper::postgres", "notices of changes do not come through, so they are polled: is there a pooler? `behind_pooler` is for that");
+        shared.is_deaf.store(true, Ordering::Relaxed);
+        return Ok(());
+    }
     // Nothing is missed from here on.
     shared.following.up();
+    let mut checked = Instant::now();
     loop {
+        if checked.elapsed() >= SILENCE {
+            check(shared, client, table, ANSWER).await?;
+            checked = Instant::now();
+        }
         let next = {
             let mut state = inbox.lock();
             match state.everything.take() {
@@ -131,15 +149,41 @@ async fn tell(shared: &Shared, client: &Client, table: i64, inbox: &Inbox) -> Re
         match next {
             Next::Everything(cause) => shared.following.tell(&Change::Resync { cause }),
             Next::Flag(name) => shared.following.tell(&read(shared, name).await),
-            Next::Nothing if timeout(SILENCE, inbox.arrived.notified()).await.is_err() => {
-                let alive = timeout(ANSWER, client.simple_query("")).await;
-                alive
-                    .map_err(|_| late(ANSWER, Asked::Read))?
-                    .map_err(|failure| of_driver(&failure, Asked::Read))?;
+            Next::Nothing => {
+                let _ = timeout(SILENCE, inbox.arrived.notified()).await;
             }
-            Next::Nothing => {}
         }
     }
+}
+
+/// Whether notices come through: the session that listens may be handed on by somebody between. Also that the table is the one that was looked at, now that
+/// it is listened to.
+async fn hears(shared: &Shared, client: &Client, table: &Looked, inbox: &Inbox) -> Result<bool> {
+    let both: &[_] = &[(&table.channel() as _, Type::TEXT), (&PROBE as _, Type::TEXT)];
+    shared.server.ask("SELECT pg_notify($1, $2)", both, Asked::Read).await?;
+    let heard = async {
+        while !inbox.lock().has_heard {
+            inbox.arrived.notified().await;
+        }
+    };
+    let _ = timeout(SILENCE, heard).await;
+    // An answer comes after the notices that there are: one who has answered and told nothing does not tell.
+    check(shared, client, table, shared.server.limit).await?;
+    Ok(inbox.lock().has_heard)
+}
+
+/// Finds out whether the connection is alive, and the table the one that tells.
+async fn check(shared: &Shared, client: &Client, table: &Looked, limit: Duration) -> Result<()> {
+    let asked = timeout(limit, client.query_typed(&shared.server.statements.look, &[])).await;
+    let rows = asked.map_err(|_| late(limit, Asked::Read))?;
+    let looked = Looked::of(&rows.map_err(|failure| of_driver(&failure, Asked::Read))?)?;
+    if looked == *table {
+        return Ok(());
+    }
+    Err(error(
+        ErrorKind::Unavailable,
+        "the table or its triggers have been replaced, so all flags are read anew",
+    ))
 }
 
 enum Next {

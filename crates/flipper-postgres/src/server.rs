@@ -1,7 +1,7 @@
 //! The server, by a pool of connections.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, Pool, PoolError, TimeoutType};
 use flipper_core::{ErrorKind, Expect, Flag, FlagName, Result, Version, Versioned};
@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::error::{Asked, error, late, of_driver};
-use crate::record;
+use crate::error::{Again, Asked, again, error, late, of_driver};
+use crate::record::{self, column};
 use crate::table::Statements;
 
 /// A server, and the statements for it.
@@ -27,12 +27,67 @@ pub(crate) struct Server {
 }
 
 /// What is known of the table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Looked {
     /// Its number, by which its channel is called.
     pub(crate) number: i64,
     /// Whether changes are told.
     pub(crate) tells: bool,
+    /// What tells them: another one after each time that it was switched off.
+    triggers: String,
+    longest_name: Option<i32>,
+}
+
+impl Looked {
+    /// Where its changes are told.
+    pub(crate) fn channel(&self) -> String {
+        format!("flipper_{}", self.number)
+    }
+
+    /// Reads what the statement has found out.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a table that cannot hold flags.
+    pub(crate) fn of(rows: &[Row]) -> Result<Self> {
+        let refused = |message: &'static str| Err(error(ErrorKind::InvalidInput, message));
+        let Some(row) = rows.first() else {
+            return refused("there is no such table: `create_table` makes it");
+        };
+        match (column(row, 2)?, column(row, 3)?) {
+            (None, _) => return refused("the table has no such column of names: `name` unless told"),
+            (_, None) => return refused("the table has no such column of records: `item` unless told"),
+            (Some(false), _) => return refused("the column of names has to be `varchar` or `text`"),
+            (_, Some(false)) => return refused("the column of records has to be `bytea`"),
+            (Some(true), Some(true)) => {}
+        }
+        if !column::<bool>(row, 4)? {
+            return refused("the column of names has to be the PRIMARY KEY, or UNIQUE");
+        }
+        Ok(Self {
+            number: column(row, 0)?,
+            longest_name: column(row, 1)?,
+            tells: column(row, 5)?,
+            triggers: column(row, 6)?,
+        })
+    }
+}
+
+/// A connection that goes back to the pool only when what was asked is answered: whoever has it next would wait for that.
+struct Lent(Option<Object>);
+
+impl Lent {
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
 }
 
 type Parameters<'p> = &'p [(&'p (dyn ToSql + Sync), Type)];
@@ -54,51 +109,62 @@ impl Server {
         })
     }
 
-    /// Asks, within the limit; once more, if the connection has ended and nothing is written. A connection on which an answer is late is not used
-    /// again.
+    /// Asks, within the limit; once more, if the connection has ended and nothing is written, or what was prepared is out of date; and again within the
+    /// limit, as long as others are at the same rows in transactions that the server keeps apart. A connection on which an answer is late, or of a call that
+    /// is dropped, is not used again.
     pub(crate) async fn ask(
         &self,
         statement: &str,
         parameters: Parameters<'_>,
         asked: Asked,
     ) -> Result<Vec<Row>> {
+        let began = Instant::now();
         let mut is_first = true;
         loop {
-            let connection = self.connection().await?;
-            let answered = timeout(self.limit, self.ask_on(&connection, statement, parameters, asked)).await;
-            match answered {
-                Ok(Err(failure))
-                    if asked == Asked::Read && is_first && failure.kind() == ErrorKind::Unavailable =>
-                {
-                    drop(Object::take(connection));
+            let lent = Lent(self.connection().await?.into());
+            let Some(connection) = &lent.0 else { continue };
+            let answered = timeout(self.limit, self.ask_on(connection, statement, parameters, asked)).await;
+            let (failure, asked) = match answered {
+                Ok(Ok(rows)) => {
+                    lent.give_back();
+                    return Ok(rows);
+                }
+                Ok(Err(failure)) => failure,
+                Err(_) => return Err(late(self.limit, asked)),
+            };
+            let again = again(&failure, asked);
+            if again != Again::Elsewhere {
+                lent.give_back();
+            }
+            match again {
+                Again::Conflict if began.elapsed() < self.limit => {}
+                Again::Prepare if is_first => {
+                    self.pool.manager().statement_caches.clear();
                     is_first = false;
                 }
-                Ok(answered) => return answered,
-                Err(_) => {
-                    drop(Object::take(connection));
-                    return Err(late(self.limit, asked));
-                }
+                Again::Elsewhere if is_first => is_first = false,
+                _ => return Err(of_driver(&failure, asked)),
             }
         }
     }
 
+    /// Asks on a connection; says of what has failed whether it was a write.
     async fn ask_on(
         &self,
         connection: &Object,
         statement: &str,
         parameters: Parameters<'_>,
         asked: Asked,
-    ) -> Result<Vec<Row>> {
+    ) -> std::result::Result<Vec<Row>, (tokio_postgres::Error, Asked)> {
         if !self.is_prepared {
-            let rows = connection.query_typed(statement, parameters).await;
-            return rows.map_err(|failure| of_driver(&failure, asked));
+            return connection.query_typed(statement, parameters).await.map_err(|failure| (failure, asked));
         }
         let types: Vec<_> = parameters.iter().map(|(_, of)| of.clone()).collect();
         // Nothing is written by that.
         let prepared = connection.prepare_typed_cached(statement, &types).await;
-        let prepared = prepared.map_err(|failure| of_driver(&failure, Asked::Read))?;
+        let prepared = prepared.map_err(|failure| (failure, Asked::Read))?;
         let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
-        connection.query(&prepared, &values).await.map_err(|failure| of_driver(&failure, asked))
+        connection.query(&prepared, &values).await.map_err(|failure| (failure, asked))
     }
 
     /// Writes, within the limit; returns how many rows were written.
@@ -111,15 +177,9 @@ impl Server {
     /// Finds out what the table is.
     pub(crate) async fn look(&self) -> Result<Looked> {
         let rows = self.ask(&self.statements.look, &[], Asked::Read).await?;
-        let row = rows.first().ok_or_else(|| error(ErrorKind::Internal, "no answer about the table"))?;
-        if row.get::<_, bool>(0) {
-            let message = "there is no such table: `create_table` makes it";
-            return Err(error(ErrorKind::InvalidInput, message));
-        }
-        let longest: Option<i32> = row.get(2);
-        self.longest_name.store(longest.map_or(-1, i64::from), Ordering::Relaxed);
-        // A standby takes no `LISTEN`.
-        Ok(Looked { number: row.get(1), tells: row.get::<_, bool>(3) && !row.get::<_, bool>(4) })
+        let looked = Looked::of(&rows)?;
+        self.longest_name.store(looked.longest_name.map_or(-1, i64::from), Ordering::Relaxed);
+        Ok(looked)
     }
 
     /// Makes the table.
@@ -145,9 +205,14 @@ impl Server {
         if self.longest_name.load(Ordering::Relaxed) == 0 {
             self.look().await?;
         }
-        let longest = self.longest_name.load(Ordering::Relaxed);
         let length = name.as_str().chars().count();
-        if longest > 0 && length as i64 > longest {
+        let is_too_long = || (1..length as i64).contains(&self.longest_name.load(Ordering::Relaxed));
+        if is_too_long() {
+            // Somebody may have made room.
+            self.look().await?;
+        }
+        if is_too_long() {
+            let longest = self.longest_name.load(Ordering::Relaxed);
             let message = format!(
                 "the name has {length} characters, and the table's column takes {longest}: \
                  `ALTER TABLE … ALTER COLUMN … TYPE varchar(512)` makes room"
@@ -159,7 +224,7 @@ impl Server {
 
     pub(crate) async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
         let rows = self.ask(&self.statements.get, &[(&name.as_str(), Type::VARCHAR)], Asked::Read).await?;
-        rows.first().map(|row| record::read(name.as_str(), row.get(0))).transpose()
+        rows.first().map(|row| record::read(name.as_str(), column(row, 0)?)).transpose()
     }
 
     pub(crate) async fn put(&self, name: FlagName<'_>, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
@@ -190,10 +255,11 @@ impl Server {
                 let before = version.as_bytes().unwrap_or_default();
                 let both: Parameters<'_> = &[(&text, Type::VARCHAR), (&before, Type::BYTEA)];
                 let rows = self.ask(&self.statements.delete_if, both, Asked::Write).await?;
-                match rows.first().map(|row| (row.get(0), row.get(1))) {
-                    Some((true, _)) => Ok(true),
-                    Some((false, true)) => Err(conflict()),
-                    _ => Ok(false),
+                let Some(row) = rows.first() else { return Ok(false) };
+                match (column(row, 0)?, column(row, 1)?) {
+                    (true, _) => Ok(true),
+                    (false, true) => Err(conflict()),
+                    (false, false) => Ok(false),
                 }
             }
             Expect::Absent => {

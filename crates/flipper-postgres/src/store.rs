@@ -67,9 +67,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn look(&self) -> Result<()> {
-        let looked = self.0.server.look().await?;
-        self.0.is_told.store(looked.tells && !self.0.polls_only, Ordering::Relaxed);
-        Ok(())
+        self.0.look().await.map(|_| ())
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Statements {
     /// A page of a listing after so many, and one after a name.
     pub(crate) first_page: String,
     pub(crate) next_page: String,
-    /// The table's number, the length of its names, and whether it tells.
+    /// What [`Looked`](crate::server::Looked) has, in a row; without a table, none.
     pub(crate) look: String,
     /// Makes the table and what tells of changes.
     pub(crate) migrate: String,
@@ -53,6 +53,31 @@ pub(crate) struct Statements {
 const FUNCTION: &str = "flipper_notify";
 const ROW_TRIGGER: &str = "flipper_notify_row";
 const TABLE_TRIGGER: &str = "flipper_notify_truncate";
+
+/// What the function does. A payload has less than 8,000 bytes, and a write must not fail for its name: one that is too long for a flag is not told.
+const NOTIFY: &str = "
+DECLARE
+    was text;
+    is_now text;
+BEGIN
+    -- The channel is that of the table, the payload a flag's name; without one, of all of them.
+    IF TG_LEVEL = 'STATEMENT' THEN
+        PERFORM pg_notify('flipper_' || TG_RELID, '');
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) USING OLD INTO was;
+        PERFORM pg_notify('flipper_' || TG_RELID, CASE WHEN octet_length(was) <= 2048 THEN was ELSE '' END);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) USING NEW INTO is_now;
+        IF is_now IS DISTINCT FROM was THEN
+            PERFORM pg_notify('flipper_' || TG_RELID, CASE WHEN octet_length(is_now) <= 2048 THEN is_now ELSE '' END);
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+";
 
 impl Table {
     fn qualified(&self) -> String {
@@ -75,76 +100,102 @@ impl Table {
             create: format!(
                 "INSERT INTO {table} ({name}, {item}) VALUES ($1, $2) ON CONFLICT ({name}) DO NOTHING"
             ),
-            replace: format!("UPDATE {table} SET {item} = $2 WHERE {name} = $1 AND {item} = $3"),
+            replace: format!(
+                "UPDATE {table} SET {item} = $2 WHERE {name} = $1 AND coalesce({item}, '') = $3"
+            ),
             delete: format!("DELETE FROM {table} WHERE {name} = $1"),
             // All of it sees what was there before.
             delete_if: format!(
-                "WITH gone AS (DELETE FROM {table} WHERE {name} = $1 AND {item} = $2 RETURNING 1) \
+                "WITH gone AS (DELETE FROM {table} WHERE {name} = $1 AND coalesce({item}, '') = $2 RETURNING 1) \
                  SELECT EXISTS (SELECT FROM gone), EXISTS (SELECT FROM {table} WHERE {name} = $1)"
             ),
-            first_page: format!("{ordered} {order} OFFSET $1"),
+            first_page: format!("{ordered} WHERE {name} IS NOT NULL {order} OFFSET $1"),
             next_page: format!("{ordered} WHERE {name} COLLATE \"C\" > $1 {order}"),
-            look: format!(
-                "SELECT to_regclass({table}) IS NULL, to_regclass({table})::oid::bigint, \
-                 (SELECT CASE WHEN atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND atttypmod > 4 THEN atttypmod - 4 END \
-                  FROM pg_attribute WHERE attrelid = to_regclass({table}) AND attname = {name}), \
-                 EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass({table}) AND tgname = {trigger} AND tgenabled <> 'D'), \
-                 pg_is_in_recovery()",
-                table = literal(&table),
-                name = literal(&self.name_column),
-                trigger = literal(ROW_TRIGGER),
-            ),
+            look: self.look(),
             migrate: self.migrate(),
         }
     }
 
-    /// What the migration runs, as one script. Two who run it at the same time wait for one another.
+    fn look(&self) -> String {
+        let column = |name: &str, what: &str| {
+            format!(
+                "(SELECT {what} FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid \
+                  WHERE a.attrelid = t.oid AND a.attname = {} AND a.attnum > 0 AND NOT a.attisdropped)",
+                literal(name)
+            )
+        };
+        // A domain is what it is made of.
+        let of = "CASE y.typtype WHEN 'd' THEN y.typbasetype ELSE y.oid END";
+        let triggers = format!(
+            "pg_catalog.pg_trigger g WHERE g.tgrelid = t.oid AND g.tgname IN ('{ROW_TRIGGER}', '{TABLE_TRIGGER}')"
+        );
+        format!(
+            "SELECT t.oid::bigint, {longest}, {names}, {records}, \
+             t.relkind NOT IN ('r', 'p') OR EXISTS ( \
+                 SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+                 WHERE i.indrelid = t.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL \
+                 AND i.indnkeyatts = 1 AND a.attname = {name}), \
+             t.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = t.oid) \
+                 AND (SELECT count(*) = 2 FROM {triggers} AND g.tgenabled = 'A') AND NOT pg_catalog.pg_is_in_recovery(), \
+             coalesce((SELECT pg_catalog.string_agg(g.tgname || ' ' || g.xmin::text, ' ' ORDER BY g.tgname) FROM {triggers}), '') \
+             FROM pg_catalog.pg_class t WHERE t.oid = pg_catalog.to_regclass({table})",
+            longest = column(
+                &self.name_column,
+                "CASE WHEN a.atttypid = 'pg_catalog.varchar'::regtype AND a.atttypmod > 4 THEN a.atttypmod - 4 END"
+            ),
+            names = column(
+                &self.name_column,
+                &format!("{of} IN ('pg_catalog.varchar'::regtype, 'pg_catalog.text'::regtype)")
+            ),
+            records = column(&self.item_column, &format!("{of} = 'pg_catalog.bytea'::regtype")),
+            name = literal(&self.name_column),
+            table = literal(&self.qualified()),
+        )
+    }
+
+    /// What the migration runs, as one script. Two who run it at the same time wait for one another. What is there is left as it is, so that only one who
+    /// makes something needs the rights for it.
     fn migrate(&self) -> String {
         let (table, name, item) = (self.qualified(), quoted(&self.name_column), quoted(&self.item_column));
         let function = match &self.schema {
             Some(schema) => format!("{}.{FUNCTION}", quoted(schema)),
             None => FUNCTION.to_owned(),
         };
-        let column = literal(&self.name_column);
+        let (column, regclass) = (literal(&self.name_column), literal(&table));
+        let trigger = |trigger: &str, of: &str| {
+            format!(
+                "IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = {regclass}::regclass AND tgname = '{trigger}') THEN
+                     CREATE TRIGGER {trigger} AFTER {of} EXECUTE FUNCTION {function}({column});
+                 END IF;
+                 -- Also for what a subscription brings, or a tool that restores.
+                 IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = {regclass}::regclass AND tgname = '{trigger}' AND tgenabled <> 'A') THEN
+                     ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger};
+                 END IF;"
+            )
+        };
+        let steps = format!(
+            "BEGIN
+                 IF to_regclass({regclass}) IS NULL THEN
+                     CREATE TABLE {table} ({name} varchar(512) PRIMARY KEY, {item} bytea NOT NULL);
+                 END IF;
+                 -- Of parts, views and the like, nobody tells.
+                 IF (SELECT relkind FROM pg_class WHERE oid = {regclass}::regclass) <> 'r' THEN
+                     RETURN;
+                 END IF;
+                 IF (SELECT prosrc FROM pg_proc WHERE oid = to_regprocedure({signature})) IS DISTINCT FROM {body} THEN
+                     CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body};
+                 END IF;
+                 {row}
+                 {whole}
+             END",
+            signature = literal(&format!("{function}()")),
+            body = literal(NOTIFY),
+            row = trigger(ROW_TRIGGER, &format!("INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW")),
+            whole = trigger(TABLE_TRIGGER, &format!("TRUNCATE ON {table} FOR EACH STATEMENT")),
+        );
         format!(
-            "BEGIN;
-             SELECT pg_advisory_xact_lock(hashtext('{FUNCTION}'));
-             CREATE TABLE IF NOT EXISTS {table} ({name} varchar(512) PRIMARY KEY, {item} bytea NOT NULL);
-             CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $body$
-             DECLARE
-                 was text;
-                 is_now text;
-             BEGIN
-                 -- The channel is that of the table, the payload a flag's name; without one, of all of them.
-                 IF TG_LEVEL = 'STATEMENT' THEN
-                     PERFORM pg_notify('flipper_' || TG_RELID, '');
-                     RETURN NULL;
-                 END IF;
-                 IF TG_OP <> 'INSERT' THEN
-                     EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) USING OLD INTO was;
-                     PERFORM pg_notify('flipper_' || TG_RELID, was);
-                 END IF;
-                 IF TG_OP <> 'DELETE' THEN
-                     EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) USING NEW INTO is_now;
-                     IF is_now IS DISTINCT FROM was THEN
-                         PERFORM pg_notify('flipper_' || TG_RELID, is_now);
-                     END IF;
-                 END IF;
-                 RETURN NULL;
-             END
-             $body$;
-             DO $do$
-             BEGIN
-                 IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = {regclass}::regclass AND tgname = '{ROW_TRIGGER}') THEN
-                     CREATE TRIGGER {ROW_TRIGGER} AFTER INSERT OR UPDATE OR DELETE ON {table}
-                         FOR EACH ROW EXECUTE FUNCTION {function}({column});
-                     CREATE TRIGGER {TABLE_TRIGGER} AFTER TRUNCATE ON {table}
-                         FOR EACH STATEMENT EXECUTE FUNCTION {function}({column});
-                 END IF;
-             END
-             $do$;
-             COMMIT;",
-            regclass = literal(&table),
+            "BEGIN; SELECT pg_advisory_xact_lock(hashtext('{FUNCTION}')); DO {}; COMMIT;",
+            literal(&steps)
         )
     }
 }

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+#[cfg(feature = "cluster")]
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use flipper_core::{Error, ErrorKind, Result};
@@ -67,6 +69,9 @@ pub(crate) struct Dialer {
     pub(crate) moved: Arc<Notify>,
     /// How often the address has come to lead to another server.
     generation: Arc<AtomicU64>,
+    /// What the server is called in its cluster, as far as is known.
+    #[cfg(feature = "cluster")]
+    member: Arc<Mutex<Option<Box<str>>>>,
 }
 
 impl Dialer {
@@ -82,12 +87,19 @@ impl Dialer {
             is_closed: Arc::default(),
             moved: Arc::default(),
             generation: Arc::default(),
+            #[cfg(feature = "cluster")]
+            member: Arc::default(),
         }
     }
 
     /// Makes connections of the same store from elsewhere.
     pub(crate) fn to(&self, source: Source) -> Self {
-        Self { source, ..self.clone() }
+        Self {
+            source,
+            #[cfg(feature = "cluster")]
+            member: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Makes connections to a server that has no flags, but belongs to the store.
@@ -96,9 +108,13 @@ impl Dialer {
         Self { polls_only: true, polls: Arc::default(), moved: Arc::default(), ..self.to(source) }
     }
 
-    /// Says that the address leads to another server by now: connections to the one before are used no longer.
-    pub(crate) fn leave(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
+    /// Where the sentinels say that the server is. If it is elsewhere by now, connections to the one before are used no longer.
+    pub(crate) async fn place(&self, sentinel: &Sentinel, limit: Duration) -> Result<(String, u16)> {
+        let place = sentinel.primary(limit).await?;
+        if sentinel.is_elsewhere(&place) {
+            self.generation.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(place)
     }
 
     pub(crate) fn leads_to(&self, live: &Live) -> bool {
@@ -130,23 +146,24 @@ impl Dialer {
     pub(crate) async fn dial(&self, inbox: Option<&Arc<Inbox>>) -> Result<Live> {
         self.check()?;
         let live = match &self.source {
-            Source::Client(client) => self.reach_in(self.connect_timeout, client, inbox).await?,
+            Source::Client(client) => {
+                let live = self.reach_in(self.connect_timeout, client, inbox).await?;
+                #[cfg(feature = "cluster")]
+                self.check_member(client, &live).await?;
+                live
+            }
             Source::Connection(connection) => {
                 return Ok(self.live(Wire::Callers(Arc::clone(connection)), Arc::new(Traits::new())));
             }
             Source::Sentinel(sentinel) => {
                 // To ask them, to connect, and to ask them again.
                 let limit = self.connect_timeout / 3;
-                let place = sentinel.primary(limit).await?;
-                if sentinel.is_elsewhere(&place) {
-                    self.leave();
-                }
-                let client = sentinel.client(place)?;
+                let client = sentinel.client(self.place(sentinel, limit).await?)?;
                 let live = self.reach_in(limit, &client, inbox).await?;
                 sentinel::check_role(&live).await?;
                 // One that was cut off, and comes back, does not know at once that it is the primary no longer.
-                if sentinel.is_elsewhere(&sentinel.primary(limit).await?) {
-                    self.leave();
+                self.place(sentinel, limit).await?;
+                if !self.leads_to(&live) {
                     return Err(error(
                         ErrorKind::Unavailable,
                         "the server has just lost its place in a failover",
@@ -157,6 +174,45 @@ impl Dialer {
         };
         self.polls.store(!live.traits.tracks(), Ordering::Relaxed);
         Ok(live)
+    }
+
+    /// Says what the server is called in its cluster: connections to another one at its address are not used from now on.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn expect_member(&self, id: Option<&str>) {
+        let mut member = self.member.lock().unwrap_or_else(PoisonError::into_inner);
+        if member.as_deref() != id {
+            *member = id.map(Into::into);
+        }
+    }
+
+    /// An address that a server of a cluster has left may be somebody else's by now, who has none of its flags.
+    #[cfg(feature = "cluster")]
+    async fn check_member(&self, client: &Client, live: &Live) -> Result<()> {
+        let Some(expected) = self.member.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return Ok(());
+        };
+        let mut ask = redis::cmd("CLUSTER");
+        ask.arg("MYID");
+        let answer = timeout(self.connect_timeout, live.send(&ask)).await.unwrap_or_else(|_| Err(late()));
+        let answer = match answer.and_then(Value::extract_error) {
+            Ok(answer) => answer,
+            Err(failure) => {
+                let error = of_driver(&failure, Asked::Read);
+                match error.kind() {
+                    // Who may not ask does without.
+                    ErrorKind::PermissionDenied => return Ok(()),
+                    ErrorKind::Unavailable => return Err(error),
+                    _ => Value::Nil,
+                }
+            }
+        };
+        if crate::record::bytes(answer).is_ok_and(|id| id == expected.as_bytes()) {
+            return Ok(());
+        }
+        let address = client.get_connection_info().addr();
+        let message =
+            format!("{address}: another server is here by now, in the place of one of the Redis Cluster");
+        Err(error(ErrorKind::Unavailable, message))
     }
 
     fn live(&self, wire: Wire, traits: Arc<Traits>) -> Live {

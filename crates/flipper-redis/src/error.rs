@@ -26,6 +26,11 @@ pub(crate) fn late() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }
 
+/// A task of ours has ended before its time.
+pub(crate) fn shut_down() -> Error {
+    error(ErrorKind::Unavailable, "the runtime has been shut down")
+}
+
 /// Translates an error of the driver.
 pub(crate) fn of_driver(failure: &RedisError, asked: Asked) -> Error {
     if let Some(code) = failure.code() {
@@ -147,7 +152,7 @@ pub(crate) fn of_server_without(stated: &str, detail: Option<&str>, secret: Opti
 
 /// Says whether the server cannot, or may not, carry out scripts, whatever is in them.
 pub(crate) fn denies_scripts(failure: &RedisError) -> bool {
-    if matches!(failure.code(), Some("MOVED" | "ASK")) {
+    if failure.code().is_some_and(Redirect::is_one) {
         return false;
     }
     let is_denied = failure.kind() == ServerErrorKind::NoPerm.into()

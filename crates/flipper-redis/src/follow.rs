@@ -78,7 +78,7 @@ impl Told {
 /// Passes on what the server tells, until the connection is lost. `None` if it cannot tell.
 async fn hear(shared: &Shared, node: &Node) -> Result<Option<()>> {
     let sentinel = match &node.dialer.source {
-        Source::Sentinel(sentinel) => Some((sentinel, sentinel.primary(PATIENCE).await?)),
+        Source::Sentinel(sentinel) => Some(sentinel),
         _ => None,
     };
     let mut ask_sentinels = interval(SILENCE);
@@ -101,10 +101,11 @@ async fn hear(shared: &Shared, node: &Node) -> Result<Option<()>> {
             }
             // The server before may not know that there is another one, and go on telling.
             _ = ask_sentinels.tick(), if sentinel.is_some() => {
-                if let Some((sentinel, place)) = &sentinel
-                    && sentinel.primary(PATIENCE).await.is_ok_and(|other| other != *place)
-                {
-                    node.dialer.leave();
+                if let Some(sentinel) = sentinel {
+                    // Who does not answer now is asked again soon.
+                    let _ = node.dialer.place(sentinel, PATIENCE).await;
+                }
+                if !node.dialer.leads_to(live) {
                     return Err(error(ErrorKind::Unavailable, "the sentinels name another server by now"));
                 }
                 ask_whether_it_is_there(live).await?;

@@ -56,7 +56,7 @@
 //! A user needs `+get +set +del +mget +scan ~features/*` and, so that no edit is lost, `+evalsha +eval`, or else `+watch +multi
 //! +exec +discard`. To be told of changes it needs `+client|tracking` and `+ping`; without the first the store polls, and its
 //! [`capabilities`] say so. A database other than 0 needs `+select`, and `WAIT` needs `+wait`. In a cluster, it also needs
-//! `+cluster|slots +cluster|info +cluster|nodes +asking`; by sentinels, `+role`, without which the server is not asked whether it is a primary,
+//! `+cluster|slots +cluster|info +cluster|nodes +cluster|myid +asking`; by sentinels, `+role`, without which the server is not asked whether it is a primary,
 //! and, at the sentinels, `+sentinel|get-master-addr-by-name`.
 //!
 //! # Runtime

@@ -4,13 +4,14 @@ use std::collections::{HashSet, VecDeque};
 
 use flipper_core::{BoxStream, ErrorKind, Listed, Page, Result};
 use futures_lite::{StreamExt, stream};
-use redis::{Pipeline, RedisResult, ServerError, Value, cmd};
+use redis::{Pipeline, RedisResult, Value, cmd};
 use tokio::task::JoinHandle;
 
-use crate::error::{Asked, error, of_driver};
+use crate::error::{Asked, error, of_driver, shut_down};
 use crate::keys::Keys;
 use crate::node::Node;
 use crate::record::{Record, bytes, unexpected};
+use crate::redirect::Redirect;
 use crate::servers::Servers;
 use crate::wire::Live;
 
@@ -152,7 +153,7 @@ impl<'s> Lister<'s> {
             };
             let answers = match (&mut step.answers).await {
                 Ok(answers) => answers.map_err(|failure| of_driver(&failure, Asked::Read))?,
-                Err(_) => return Err(error(ErrorKind::Unavailable, "the runtime has been shut down")),
+                Err(_) => return Err(shut_down()),
             };
             let mut answers = answers.into_iter();
             if !self.live.is_own() {
@@ -258,7 +259,9 @@ impl<'s> Lister<'s> {
         for (key, value) in keys.into_iter().zip(stored) {
             match value {
                 // On its way to another server, or already there.
-                Value::ServerError(failure) if self.servers.are_many() && is_redirect(&failure) => {
+                Value::ServerError(failure)
+                    if self.servers.are_many() && Redirect::is_one(failure.code()) =>
+                {
                     let value = self.servers.read(&key).await?;
                     found.push((key, value));
                 }
@@ -302,10 +305,6 @@ pub(crate) fn gets(keys: &[Key]) -> Pipeline {
         commands.add_command(get);
     }
     commands
-}
-
-fn is_redirect(failure: &ServerError) -> bool {
-    matches!(failure.code(), "MOVED" | "ASK")
 }
 
 fn array(answer: Option<Value>) -> Result<Vec<Value>> {

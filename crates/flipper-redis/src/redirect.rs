@@ -18,6 +18,11 @@ pub(crate) struct Redirect {
 }
 
 impl Redirect {
+    /// Whether an answer of this code is one.
+    pub(crate) fn is_one(code: &str) -> bool {
+        matches!(code, "MOVED" | "ASK")
+    }
+
     pub(crate) fn read(code: &str, detail: &str) -> Option<Self> {
         let is_ask = match code {
             "MOVED" => false,

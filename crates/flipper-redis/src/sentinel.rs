@@ -54,9 +54,10 @@ impl Sentinel {
             while let Some(answer) = asked.join_next().await {
                 match answer {
                     Ok(Ok(place)) => {
+                        let is_known = place.is_some();
                         let count = votes.entry(place).or_default();
                         *count += 1;
-                        if *count > self.links.len() / 2 {
+                        if is_known && *count > self.links.len() / 2 {
                             break;
                         }
                     }
@@ -66,14 +67,15 @@ impl Sentinel {
             }
         });
         let is_late = counted.await.is_err();
-        let most = votes.into_iter().max_by_key(|(_, count)| *count);
+        // One that knows no such server, as after it has lost its settings, has no say against one that does, nor for one that is away.
+        let most = votes.into_iter().max_by_key(|(place, count)| (place.is_some(), *count));
         match (most, failure) {
             (Some((Some(place), _)), _) => Ok(place),
-            (Some((None, _)), _) => {
+            (Some((None, _)), None) if !is_late => {
                 let message = format!("the sentinels know no primary called `{}`", self.watched.service);
                 Err(error(ErrorKind::InvalidInput, message))
             }
-            (None, Some(error)) if !is_late => {
+            (_, Some(error)) if !is_late => {
                 Err(error.map_message(|message| format!("a sentinel: {message}")))
             }
             _ => {

@@ -1,4 +1,11 @@
-//! Proves that a store keeps flipper's contract, and helps to test what uses one.
+//! Helps to test what uses flags, and proves that a store keeps flipper's contract.
+//!
+//! For applications:
+//!
+//! * [`TestFlags`] are the flags of one test: set in a line, isolated from those of all other tests, and they tell what was asked.
+//! * [`Combinations`] run a test under each combination of flags, or under as few as have every pair.
+//!
+//! For those who write stores, or want to see one fail:
 //!
 //! * [`store_conformance!`] makes a test of each behaviour that the contract asks of a store.
 //! * [`FaultStore`] makes any store fail in a way of your choice, [`RecordingStore`] tells what was asked of it.
@@ -20,6 +27,9 @@
 //! This crate is for tests: what it asserts, it asserts by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "it is made for tests")]
 
+mod checks;
+mod combination;
+mod combinations;
 pub mod conformance;
 #[cfg(feature = "servers")]
 mod consul_server;
@@ -27,6 +37,9 @@ mod events;
 mod fault;
 #[cfg(feature = "s3-servers")]
 mod moto_server;
+mod pairs;
+#[cfg(feature = "servers")]
+mod pgbouncer;
 #[cfg(feature = "servers")]
 mod postgres_server;
 #[cfg(feature = "servers")]
@@ -49,14 +62,20 @@ mod s3_server;
 mod sources;
 mod stream;
 mod subject;
+mod test_flags;
 mod with;
 
+pub use checks::RecordedCheck;
+pub use combination::Combination;
+pub use combinations::Combinations;
 #[cfg(feature = "servers")]
 pub use consul_server::ConsulServer;
 pub use events::{EventRecorder, RecordedEvent};
 pub use fault::{Fault, FaultStore, Operation};
 #[cfg(feature = "s3-servers")]
 pub use moto_server::MotoServer;
+#[cfg(feature = "servers")]
+pub use pgbouncer::PgBouncer;
 #[cfg(feature = "servers")]
 pub use postgres_server::PostgresServer;
 #[cfg(feature = "servers")]
@@ -73,6 +92,7 @@ pub use s3_server::{S3Conditions, S3Failure, S3Server, s3_config};
 pub use sources::{FixedRandom, ManualClock};
 pub use stream::{collect, next};
 pub use subject::Subject;
+pub use test_flags::TestFlags;
 pub use with::With;
 
 #[doc(hidden)]

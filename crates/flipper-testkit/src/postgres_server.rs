@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -35,8 +36,23 @@ impl PostgresServer {
     ///
     /// If there is no `postgres`, or it does not start.
     pub fn start(settings: &[&str]) -> Self {
+        Self::start_with_files(&[], settings)
+    }
+
+    /// Starts a server as [`start`](Self::start) does, beside files that only it can read: certificates, or a `pg_hba.conf`. In a setting, `{files}`
+    /// is where they are: `ssl_key_file={files}/key.pem`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no `postgres`, or it does not start.
+    pub fn start_with_files(files: &[(&str, &[u8])], settings: &[&str]) -> Self {
         let directory = directory();
         fs::write(directory.join("password"), "secret").expect("a file");
+        for (name, content) in files {
+            let file = directory.join(name);
+            fs::write(&file, content).expect("a file");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("a file of our own");
+        }
         own(&directory);
         let data = directory.join("data");
         let (data, password) = (path(&data), path(&directory.join("password")));
@@ -77,7 +93,8 @@ impl PostgresServer {
     }
 
     fn of(directory: PathBuf, settings: &[&str]) -> Self {
-        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let files = path(&directory);
+        let settings = settings.iter().map(|setting| setting.replace("{files}", &files)).collect();
         let mut server = Self { directory, port: free_port(), settings, process: None };
         server.restart();
         server
@@ -96,6 +113,15 @@ impl PostgresServer {
     /// Returns the address of somebody in front of it, with user and password.
     pub fn url_at(&self, address: SocketAddr) -> String {
         format!("postgres://flipper:secret@{address}/postgres")
+    }
+
+    /// Makes a standby a primary, and waits until it is one.
+    ///
+    /// # Panics
+    ///
+    /// If it is none.
+    pub fn promote(&self) {
+        run("pg_ctl", &["promote", "-w", "-D", &path(&self.directory.join("data"))]);
     }
 
     /// Kills it, as a machine that loses its power does. Its files stay.
@@ -174,7 +200,7 @@ fn binary(name: &str) -> PathBuf {
     })
 }
 
-fn path(path: &Path) -> String {
+pub(crate) fn path(path: &Path) -> String {
     path.to_str().expect("a path in UTF-8").to_owned()
 }
 
@@ -183,14 +209,14 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
 }
 
-fn prefixed(program: &str) -> Vec<String> {
+pub(crate) fn prefixed(program: &str) -> Vec<String> {
     let as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"];
     let prefix = if is_root() { &as_nobody[..] } else { &[] };
     prefix.iter().copied().chain([program]).map(str::to_owned).collect()
 }
 
 /// Gives a directory to who runs the server.
-fn own(directory: &Path) {
+pub(crate) fn own(directory: &Path) {
     if is_root() {
         let given = Command::new("chown").args(["-R", "nobody:nogroup"]).arg(directory).status();
         assert!(given.is_ok_and(|status| status.success()), "the server's directory is given to nobody");

@@ -1,6 +1,5 @@
 //! A real Redis Cluster.
 
-use crate::process::free_port;
 use crate::redis_admin::{ask, tell, wait_until};
 use crate::redis_server::RedisServer;
 
@@ -67,9 +66,7 @@ impl RedisCluster {
     }
 
     fn launch(&mut self) -> usize {
-        let bus = free_port().to_string();
-        let mut arguments =
-            vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
+        let mut arguments = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
         // Or else a primary becomes a replica with its last slot.
         arguments.extend(["--cluster-allow-replica-migration", "no"]);
         arguments.extend(["--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"]);
@@ -228,9 +225,25 @@ impl RedisCluster {
         let port = self.servers[to].address().port().to_string();
         let keys = self.ask(from, &["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), "1000000"]);
         for key in keys.lines() {
-            let answer = self.ask(from, &["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+            // One that took the place of another may still have a key that had moved away from there, just before.
+            let answer = self.ask(from, &["MIGRATE", "127.0.0.1", &port, key, "0", "5000", "REPLACE"]);
             assert!(["OK", "NOKEY"].contains(&answer.as_str()), "{key}: {answer}");
         }
+        self.wait_for_replicas(to);
+    }
+
+    /// Waits until the replicas of a server have what it has now: it would be lost with the server.
+    fn wait_for_replicas(&self, number: usize) {
+        let field = |info: &str, name: &str| -> Option<u64> {
+            info.split(['\n', ',']).find_map(|field| field.strip_prefix(name)?.trim().parse().ok())
+        };
+        let reached = field(&self.ask(number, &["INFO", "replication"]), "master_repl_offset:");
+        wait_until("the replicas have it as well", || {
+            let info = self.ask(number, &["INFO", "replication"]);
+            let mut replicas =
+                info.lines().filter(|line| line.starts_with("slave") && line.contains("offset="));
+            replicas.all(|replica| field(replica, "offset=") >= reached)
+        });
     }
 
     /// Ends the move of a slot.

@@ -41,6 +41,10 @@ impl RedisServer {
                 .into();
         all.extend(["--dir".to_owned(), directory.display().to_string()]);
         all.extend(["--unixsocket".to_owned(), directory.join("redis.sock").display().to_string()]);
+        if arguments.contains(&"--cluster-enabled") {
+            // The port of the bus that is guessed may be somebody else's.
+            all.extend(["--cluster-port".to_owned(), free_port().to_string()]);
+        }
         all.extend(arguments.iter().map(ToString::to_string));
         let mut server = Self { directory, arguments: all, port, process: None };
         server.restart();

@@ -1,226 +1,145 @@
-//! One address for every store.
+//! Addresses, taken to pieces.
 
-use flipper_core::{Error, ErrorKind, FeatureFlagClient, Result};
+use flipper_core::{Error, ErrorKind, Result};
 
-use crate::wrapper::Wrapper;
+use crate::parameter::Parameter;
+use crate::scheme::{Scheme, listed};
+use crate::settings::Settings;
 
-/// What is known of a scheme.
-struct Scheme {
-    name: &'static str,
-    feature: &'static str,
-    is_built_in: bool,
+/// An address, as far as all have the same form.
+///
+/// It is shown by tests alone, which have no secrets.
+#[cfg_attr(test, derive(Debug))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "some stores take nothing of it"))]
+pub(crate) struct Address<'a> {
+    pub(crate) scheme: &'static Scheme,
+    /// What is between the scheme's colon and the parameters.
+    pub(crate) rest: &'a str,
+    /// The parameters that the store reads itself, as they were written.
+    passed: Vec<&'a str>,
+    /// What was chosen by code, and by the parameters in its place.
+    pub(crate) settings: Settings,
+    /// The parameters that are there.
+    given: Vec<&'static str>,
 }
 
-const SCHEMES: &[Scheme] = &[
-    Scheme { name: "memory", feature: "memory", is_built_in: cfg!(feature = "memory") },
-    Scheme { name: "file", feature: "file", is_built_in: cfg!(feature = "file") },
-    Scheme { name: "redis", feature: "redis", is_built_in: cfg!(feature = "redis") },
-    Scheme { name: "rediss", feature: "redis", is_built_in: cfg!(feature = "redis") },
-    Scheme { name: "unix", feature: "redis", is_built_in: cfg!(feature = "redis") },
-    Scheme { name: "consul", feature: "consul", is_built_in: cfg!(feature = "consul") },
-    Scheme { name: "consul+https", feature: "consul", is_built_in: cfg!(feature = "consul") },
-    Scheme { name: "postgres", feature: "postgres", is_built_in: cfg!(feature = "postgres") },
-    Scheme { name: "postgresql", feature: "postgres", is_built_in: cfg!(feature = "postgres") },
-    Scheme { name: "thrift", feature: "thrift", is_built_in: cfg!(feature = "thrift") },
-];
-
-/// Opens the store at an address, and returns a client of it.
-///
-/// * `memory:` is an empty store in memory, another one at each call.
-/// * `file:///path` is a JSON file, with `%20` and the like for what an address cannot hold. Reading it for the first
-///   time blocks for a moment. The first write makes the file.
-/// * `redis://user:password@host:port/database` is Redis, which has to be there; `rediss://…` is the same with encryption
-///   (feature `tls-rustls`), and `unix:///path?db=0&user=me&pass=secret` by a socket.
-/// * `consul://:token@host:8500/base/key` is Consul, where token and base key (`features`) can be left out, and `consul+https://…` the
-///   same with encryption. It waits until all flags are in memory.
-/// * `postgres://user:password@host:port/database` is PostgreSQL, where the table `feature_flags` has to be.
-/// * `thrift://host:9090` is a server of the `FeatureFlagStore` service, and `thrift://host:9090?transport=framed` one with frames.
-///
-/// A parameter puts something around the store: `?mirror` a `MirrorStore`, with all flags in memory (feature `mirror`); `?cache=5000` a
-/// `CachedStore` of so many flags, and `?cache=5000&ttl=30` one that keeps them for so many seconds (feature `cached`). The others are the store's.
-///
-/// # Errors
-///
-/// [`InvalidInput`](ErrorKind::InvalidInput) for an address that has no scheme or an unknown one, or parameters that the
-/// store does not know; [`Unsupported`](ErrorKind::Unsupported) for a store whose feature is off; and what opening the store
-/// itself gives. The message says what to write or to enable. What is wrong with an address repeats nothing of it but its
-/// scheme: the rest may hold a password.
-///
-/// # Examples
-///
-/// ```
-/// # fn main() -> flipper::Result<()> { futures_lite::future::block_on(async {
-/// let client = flipper::open("memory:").await?;
-/// client.create("X").await?;
-/// assert!(client.exists("X").await?);
-///
-/// let error = flipper::open("memroy:").await.unwrap_err();
-/// assert!(error.message().contains("`memroy:` is no scheme that flipper knows: there is `memory:`"));
-/// # Ok(()) }) }
-/// ```
-pub async fn open(address: &str) -> Result<FeatureFlagClient> {
-    let Some((name, _)) = address.split_once(':') else {
-        return Err(invalid(format!("an address begins with the scheme of a store: there is {}", known())));
-    };
-    let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.name == name) else {
-        let shown: String = name.chars().take(40).filter(|c| !c.is_control()).collect();
-        return Err(invalid(format!("`{shown}:` is no scheme that flipper knows: there is {}", known())));
-    };
-    if !scheme.is_built_in {
-        let message = format!("`{name}:` needs the feature `{}` of the crate flipper", scheme.feature);
-        return Err(Error::new(ErrorKind::Unsupported, message).with_operation("open"));
-    }
-    let (wrapper, address) = Wrapper::take(address)?;
-    let rest = &address[name.len() + 1..];
-    match name {
-        #[cfg(feature = "memory")]
-        "memory" if rest.is_empty() => wrapper.around(flipper_memory::MemoryStore::new()).await,
-        #[cfg(feature = "memory")]
-        "memory" => Err(invalid("`memory:` has nothing behind the colon".to_owned())),
-        #[cfg(feature = "file")]
-        "file" => wrapper.around(flipper_file::FileStore::open(path_of(rest)?)?).await,
-        #[cfg(feature = "redis")]
-        "redis" | "rediss" | "unix" => {
-            wrapper.around(flipper_redis::RedisStore::connect(&address).await?).await
-        }
-        #[cfg(feature = "consul")]
-        "consul" | "consul+https" => {
-            let transport = if name == "consul" { "http" } else { "https" };
-            wrapper.around(consul(transport, rest)?.connect().await?).await
-        }
-        #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => {
-            wrapper.around(flipper_postgres::PostgresStore::connect(&address).await?).await
-        }
-        #[cfg(feature = "thrift")]
-        "thrift" => wrapper.around(flipper_thrift::ThriftStore::connect(&address).await?).await,
-        _ => {
-            let _ = (rest, wrapper);
-            Err(Error::new(ErrorKind::Internal, "a scheme without a store").with_operation("open"))
-        }
-    }
-}
-
-/// The path of a file's address, [RFC 8089](https://www.rfc-editor.org/rfc/rfc8089).
-#[cfg(feature = "file")]
-fn path_of(rest: &str) -> Result<std::path::PathBuf> {
-    let wrong = |what: &str| Err(invalid(format!("{what}: write `file:///absolute/path`")));
-    if rest.contains(['?', '#']) {
-        return wrong("`file:` has no parameters, and `?` and `#` in a path are `%3F` and `%23`");
-    }
-    let path = rest.strip_prefix("//localhost").or_else(|| rest.strip_prefix("//")).unwrap_or(rest);
-    if !path.starts_with('/') || path.ends_with('/') {
-        return wrong("`file:` needs the absolute path of a file");
-    }
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut parts = path.split('%');
-    bytes.extend(parts.next().unwrap_or_default().bytes());
-    for part in parts {
-        let digits = part.get(..2).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
-            return wrong("a `%` is followed by two digits, and stands for itself as `%25`");
+impl<'a> Address<'a> {
+    /// Reads an address; its parameters take the place of what was chosen before.
+    ///
+    /// Errors repeat nothing of it but its scheme, and the names of parameters that are known: the rest may hold a password.
+    pub(crate) fn read(text: &'a str, settings: &Settings) -> Result<Self> {
+        let Some((name, rest)) = text.split_once(':') else {
+            let known = Scheme::all();
+            return Err(invalid(format!("an address begins with the scheme of a store: there is {known}")));
         };
-        bytes.push(byte);
-        bytes.extend(part.bytes().skip(2));
+        let Some(scheme) = Scheme::find(name) else {
+            let shown: String = name.chars().take(40).filter(|c| !c.is_control()).collect();
+            let known = Scheme::all();
+            return Err(invalid(format!("`{shown}:` is no scheme that flipper knows: there is {known}")));
+        };
+        if !scheme.is_built_in {
+            return Err(needs(&format!("`{name}:`"), scheme.feature));
+        }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut address =
+            Self { scheme, rest, passed: Vec::new(), settings: settings.clone(), given: Vec::new() };
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            address.take(parameter)?;
+        }
+        address.settle()?;
+        Ok(address)
     }
-    match String::from_utf8(bytes) {
-        Ok(path) if !path.contains('\0') => Ok(path.into()),
-        _ => wrong("a path is text in UTF-8"),
+
+    fn take(&mut self, parameter: &'a str) -> Result<()> {
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (parameter, None),
+        };
+        let Some(name) = self.scheme.parameters().find(|known| *known == name) else {
+            let what = match Parameter::find(name) {
+                Some(known) => format!("`{}:` has no parameter `{}`", self.scheme.name, known.name),
+                // It may be a part of a password.
+                None => format!("`{}:` does not know a parameter of this address", self.scheme.name),
+            };
+            let known = listed(self.scheme.parameters());
+            return Err(invalid(format!(
+                "{what}: there is {known}; a `?` or `&` in a password or a value is written `%3F` or `%26`"
+            )));
+        };
+        if self.has(name) {
+            return Err(invalid(format!("the parameter `{name}` is there twice")));
+        }
+        self.given.push(name);
+        if parameter.contains('#') {
+            return Err(invalid(format!("a `#` in the value of `{name}` is written `%23`")));
+        }
+        let Some(known) = Parameter::find(name) else {
+            self.passed.push(parameter);
+            return Ok(());
+        };
+        let read = known.read(value, &mut self.settings);
+        read.ok_or_else(|| invalid(format!("`{name}` {}", known.expected())))
+    }
+
+    /// Finds out what is to be around the store, where the address and the code differ.
+    fn settle(&mut self) -> Result<()> {
+        let settings = &mut self.settings;
+        let says = |name: &str| self.given.contains(&name);
+        if settings.is_mirrored() && settings.is_cached() {
+            match (says("mirror"), says("cache")) {
+                (true, false) => settings.cache = None,
+                (false, true) => settings.mirror = None,
+                _ => return Err(invalid("a mirror has all flags in memory, and needs no `cache` before it")),
+            }
+        }
+        if says("ttl") && !settings.is_cached() {
+            return Err(invalid("`ttl` is for a cache: write `?cache=5000&ttl=30`"));
+        }
+        if says("replica_timeout") && settings.replicas.is_none() {
+            return Err(invalid(
+                "`replica_timeout` is for `replicas`: write `?replicas=1&replica_timeout=0.5`",
+            ));
+        }
+        if !self.scheme.store.is_local() && !settings.is_mirrored() {
+            for name in ["last_known_good", "start_timeout"] {
+                if says(name) {
+                    return Err(invalid(format!("`{name}` is for a mirror: write `?mirror&{name}=…`")));
+                }
+            }
+        }
+        if settings.is_mirrored() && !cfg!(feature = "mirror") {
+            return Err(needs("`mirror`", "mirror"));
+        }
+        if settings.is_cached() && !cfg!(feature = "cached") {
+            return Err(needs("`cache`", "cached"));
+        }
+        Ok(())
+    }
+
+    /// Whether the address has a parameter.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.given.contains(&name)
+    }
+
+    /// What the store's own builder takes.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "some stores take nothing of it"))]
+    pub(crate) fn for_store(&self) -> String {
+        let Self { scheme, rest, passed, .. } = self;
+        let mark = if passed.is_empty() { "" } else { "?" };
+        format!("{}:{rest}{mark}{}", scheme.name, passed.join("&"))
     }
 }
 
-/// The settings of an address of Consul.
-#[cfg(feature = "consul")]
-fn consul(transport: &str, rest: &str) -> Result<flipper_consul::ConsulStoreBuilder> {
-    let wrong = |what: &str| Err(invalid(format!("{what}: write `consul://:token@host:8500/base/key`")));
-    let Some(rest) = rest.strip_prefix("//").filter(|rest| !rest.contains(['?', '#'])) else {
-        return wrong("`consul:` needs a host, and has no parameters");
-    };
-    let (authority, base_key) = rest.split_once('/').unwrap_or((rest, ""));
-    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    // A token takes the place of a password, without a user; with one, they are for a proxy before the agent.
-    let token = user.strip_prefix(':');
-    let address = match token {
-        Some(_) => format!("{transport}://{host}"),
-        None => format!("{transport}://{authority}"),
-    };
-    let mut builder = flipper_consul::ConsulStore::builder(&address);
-    if let Some(token) = token {
-        builder = builder.token(token);
-    }
-    if !base_key.is_empty() {
-        builder = builder.base_key(base_key);
-    }
-    Ok(builder)
+/// The error of an address that is wrong.
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidInput, message.into()).with_operation("open")
 }
 
-fn known() -> String {
-    let names: Vec<_> = SCHEMES.iter().map(|scheme| format!("`{}:`", scheme.name)).collect();
-    names.join(", ")
-}
-
-fn invalid(message: String) -> Error {
-    Error::new(ErrorKind::InvalidInput, message).with_operation("open")
+/// The error of an address that is right, in another build.
+fn needs(what: &str, feature: &str) -> Error {
+    let message = format!("{what} needs the feature `{feature}` of the crate flipper");
+    Error::new(ErrorKind::Unsupported, message).with_operation("open")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(address: &str) -> Error {
-        futures_lite::future::block_on(open(address)).unwrap_err()
-    }
-
-    #[test]
-    fn wrong_addresses_say_what_to_write_and_keep_secrets() {
-        for address in [
-            "",
-            "x",
-            "s3://user:hunter2@host",
-            #[cfg(feature = "redis")]
-            "redis://user:hunter2@host/x",
-            #[cfg(feature = "consul")]
-            "consul://:hunter2@",
-            #[cfg(feature = "consul")]
-            "consul://:hunter2@host:x",
-            #[cfg(feature = "consul")]
-            "consul://host/?hunter2",
-            #[cfg(feature = "postgres")]
-            "postgres://me:hunter2@host:port/x",
-            #[cfg(feature = "thrift")]
-            "thrift://me:hunter2@host",
-            "memory:hunter2",
-            ":hunter2",
-            "file:hunter2",
-            "file:",
-            "file:///",
-            "file:///hunter2/",
-            "file://host/hunter2",
-            "file:///hunter2%2",
-            "file:///hunter2%zz",
-            "file:///%ff",
-            "file:///hunter2%00",
-            "file:///x?hunter2",
-            "file:///x#hunter2",
-        ] {
-            let error = error(address);
-            let is_off = address.starts_with("file:") && !cfg!(feature = "file")
-                || address.starts_with("memory:") && !cfg!(feature = "memory");
-            assert_eq!(error.kind(), if is_off { ErrorKind::Unsupported } else { ErrorKind::InvalidInput });
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
-        }
-    }
-
-    #[cfg(feature = "file")]
-    #[test]
-    fn the_path_of_a_file_may_hold_anything() {
-        for (address, path) in [
-            ("///a/b.json", "/a/b.json"),
-            ("/a/b.json", "/a/b.json"),
-            ("//localhost/a", "/a"),
-            ("///a%20b%25%c3%A9/é", "/a b%é/é"),
-        ] {
-            assert_eq!(path_of(address).unwrap().to_str(), Some(path));
-        }
-    }
-}
+mod tests;

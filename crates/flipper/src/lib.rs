@@ -22,18 +22,42 @@
 //! |---|---|---|
 //! | `memory` (default) | `MemoryStore`: for tests and development | `memory:` |
 //! | `file` | `FileStore`: one JSON file, durable and followed | `file:///path` |
-//! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path` |
+//! | `redis` | `RedisStore`: Redis, shared with flipper-client | `redis://host`, `unix:///path`, `redis-sentinel://host,host/primary` |
+//! | `cluster` | the same: Redis Cluster | `redis-cluster://host,host` |
 //! | `consul` | `ConsulStore`: Consul, watched into memory, shared with flipper-client | `consul://host:8500` |
 //! | `postgres` | `PostgresStore`: a table of PostgreSQL, shared with flipper-client | `postgres://user:password@host/database` |
-//! | `s3` | `S3Store`: a bucket of S3, shared with flipper-client | none yet: it takes a client of your own |
+//! | `s3` | `S3Store`: a bucket of S3, shared with flipper-client | none: it takes a client of your own |
+//! | `aws-config` | the same, with region, credentials and encryption as AWS's own programs have them | `s3://bucket` |
 //! | `thrift` | `ThriftStore`: anybody's `FeatureFlagStore` service, shared with flipper-client; `ThriftServer`: such a service before any store | `thrift://host:9090` |
 //!
 //! `mirror` adds `MirrorStore`, which keeps all flags of any store in memory, live; `cached` adds `CachedStore`, which keeps those that
 //! were checked last: `redis://host?mirror`, `redis://host?cache=5000&ttl=30`; `replicated` adds `ReplicatedStore`, which keeps copies in other stores.
 //! `audit` adds the audit log, `audit-tracing`, `audit-metrics` and `audit-webhook` what traces, measures and tells changes and checks: see `audit`.
 //! `tls-rustls` adds encryption: `rediss://host`, `consul+https://host`, `postgres://host?sslmode=require`.
+//!
+//! [`open`] has all addresses and their parameters; [`OpenOptions`] chooses defaults for them in code, and gives the store without a client; [`redacted`] shows
+//! an address without its secrets.
+//!
+//! `macros` adds `#[derive(Flags)]`, which declares flags once with their owners, expiry dates and defaults, and `#[flipper::feature]`, which
+//! puts one function or another behind a flag. `tower` adds the module `tower`, with a layer that puts routes behind one.
+
+pub mod guide;
 
 mod address;
+#[cfg(feature = "consul")]
+mod consul;
+mod open;
+mod parameter;
+mod redact;
+#[cfg(any(feature = "aws-config", feature = "cached", feature = "consul", feature = "mirror"))]
+mod runtime;
+#[cfg(feature = "aws-config")]
+mod s3;
+mod scheme;
+#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "not all stores need all of it"))]
+mod settings;
+#[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "not all stores need all of it"))]
+mod stores;
 mod wrapper;
 
 pub use address::open;
@@ -52,6 +76,8 @@ pub use flipper_consul::{Consistency, ConsulStore, ConsulStoreBuilder};
 pub use flipper_core::*;
 #[cfg(feature = "file")]
 pub use flipper_file::{FileStore, FileStoreBuilder};
+#[cfg(feature = "macros")]
+pub use flipper_macros::{Flags, feature};
 #[cfg(feature = "memory")]
 pub use flipper_memory::MemoryStore;
 #[cfg(feature = "mirror")]
@@ -68,3 +94,8 @@ pub use flipper_replicated::{
 pub use flipper_s3::{S3Store, S3StoreBuilder, aws_sdk_s3};
 #[cfg(feature = "thrift")]
 pub use flipper_thrift::{RunningThriftServer, ThriftServer, ThriftStore, ThriftStoreBuilder};
+/// Routes behind flags, for axum, tonic, hyper and whatever else takes a layer of tower: the crate `flipper-tower`.
+#[cfg(feature = "tower")]
+pub use flipper_tower as tower;
+pub use open::{OpenOptions, open};
+pub use redact::redacted;

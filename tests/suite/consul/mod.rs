@@ -8,7 +8,7 @@ mod impostors;
 mod outages;
 mod places;
 mod python;
-mod rights;
+pub(crate) mod rights;
 mod storm;
 
 use std::sync::OnceLock;
@@ -48,7 +48,7 @@ fn hasty(url: &str) -> ConsulStoreBuilder {
 }
 
 /// Somebody else on a server.
-struct Cli {
+pub(crate) struct Cli {
     url: String,
     token: String,
 }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 
 /// A server that lets nobody do anything without a token, and somebody who may do everything.
-pub(super) async fn guarded(default: &str) -> (ConsulServer, Cli) {
+pub(crate) async fn guarded(default: &str) -> (ConsulServer, Cli) {
     let acl = format!(
         "acl {{ enabled = true\n default_policy = \"{default}\"\n enable_token_persistence = true }}"
     );
@@ -32,7 +32,7 @@ pub(super) async fn bootstrap(server: &ConsulServer) -> Cli {
 }
 
 /// Makes a token for some rules, or one with a secret that it is to have.
-pub(super) async fn token(cli: &Cli, rules: &str, secret: Option<&str>) -> (String, String) {
+pub(crate) async fn token(cli: &Cli, rules: &str, secret: Option<&str>) -> (String, String) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("policy-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let policy = json!({"Name": name, "Rules": rules});
@@ -47,7 +47,7 @@ pub(super) async fn token(cli: &Cli, rules: &str, secret: Option<&str>) -> (Stri
     (text("SecretID"), text("AccessorID"))
 }
 
-pub(super) const WRITE: &str = "key_prefix \"features/\" { policy = \"write\" }";
+pub(crate) const WRITE: &str = "key_prefix \"features/\" { policy = \"write\" }";
 
 #[tokio::test]
 async fn each_token_may_do_what_it_may() {

@@ -7,11 +7,11 @@ mod checks;
 mod memory;
 mod model;
 mod names;
-mod observed;
 mod reentry;
 mod snapshots;
 mod tasks;
 mod threads;
+mod told;
 
 use std::pin::pin;
 use std::sync::{Arc, mpsc};

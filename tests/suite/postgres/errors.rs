@@ -9,7 +9,7 @@ use flipper_testkit::PostgresServer;
 use super::{builder, hasty, psql, server, store, table};
 use crate::records::{flag, name, number};
 
-fn shown(error: &Error) -> String {
+pub(super) fn shown(error: &Error) -> String {
     let mut shown = format!("{error} {error:?}");
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
@@ -113,7 +113,9 @@ async fn of_the_edits_of_32_clients_none_is_lost() {
     FeatureFlagClient::new(store).create("X").await.unwrap();
     let mut editors = tokio::task::JoinSet::new();
     for editor in 0..32 {
-        let builder = builder(&server().url(), &table).connections(1);
+        let patience = Duration::from_mins(1);
+        let builder =
+            builder(&server().url(), &table).connections(1).timeout(patience).connect_timeout(patience);
         editors.spawn(async move {
             let client = FeatureFlagClient::builder(builder.connect().await.unwrap());
             let client = client.deadline(Duration::from_mins(2)).build();

@@ -4,7 +4,10 @@ mod errors;
 mod follow;
 mod outages;
 mod python;
+mod sessions;
 mod storm;
+mod tables;
+mod tls;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -42,7 +45,7 @@ fn hasty(url: &str, table: &str) -> PostgresStoreBuilder {
 }
 
 /// Somebody else.
-async fn psql(url: &str) -> Client {
+pub(crate) async fn psql(url: &str) -> Client {
     let (client, connection) = flipper_postgres::tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     client

@@ -22,10 +22,10 @@ async fn connections(server: &RedisServer) -> u64 {
 }
 
 /// What is answered to a command; `None` hangs up.
-type Answer = fn(&str) -> Option<&'static str>;
+pub(crate) type Answer = fn(&str) -> Option<&'static str>;
 
 /// Answers each command as it is told.
-async fn odd_server(answer: Answer) -> SocketAddr {
+pub(crate) async fn odd_server(answer: Answer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

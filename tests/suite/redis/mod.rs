@@ -5,7 +5,7 @@ mod editors;
 mod errors;
 mod faults;
 mod follow;
-mod hostile;
+pub(crate) mod hostile;
 mod listing;
 pub(crate) mod places;
 mod polling;
@@ -88,6 +88,13 @@ fn words(change: &Change) -> String {
 /// The next change, in words.
 async fn told(changes: &mut BoxStream<'static, Change>) -> String {
     words(&next(changes).await.expect("the watch goes on"))
+}
+
+/// Waits until a watcher was told so.
+async fn wait_for(changes: &mut BoxStream<'static, Change>, words: &str) {
+    let waited =
+        tokio::time::timeout(Duration::from_secs(30), async { while told(changes).await != words {} });
+    waited.await.unwrap_or_else(|_| panic!("it is not told: {words}"));
 }
 
 /// The error of a call that has to end within a time.

@@ -6,14 +6,8 @@ use flipper_core::{ErrorKind, Page, Store, Watching};
 use flipper_redis::RedisStore;
 use flipper_testkit::{RedisSentinels, RedisServer};
 
-use super::{failure, names, number, put, told, watch};
+use super::{failure, names, number, put, wait_for, watch};
 use crate::records::name;
-
-async fn wait_for(changes: &mut flipper_core::BoxStream<'static, flipper_core::Change>, words: &str) {
-    let waited =
-        tokio::time::timeout(Duration::from_secs(30), async { while told(changes).await != words {} });
-    waited.await.unwrap_or_else(|_| panic!("it is not told: {words}"));
-}
 
 /// Calls until one succeeds.
 async fn in_time<T>(call: impl AsyncFn() -> flipper_core::Result<T>) -> T {
@@ -106,4 +100,15 @@ async fn what_is_no_sentinel_says_so_and_secrets_stay_secret() {
     let error = RedisStore::connect(&address.replace("=hunter2", "=hunter4")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
     assert!(!format!("{error:?}").contains("hunter"), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sentinel_that_knows_nothing_has_no_say() {
+    let group = RedisSentinels::start(0, 2, &[]);
+    let sentinels = group.url();
+    let first = sentinels.trim_start_matches("redis-sentinel://").split([',', '/']).next().unwrap();
+    let () = super::Cli::new(&format!("redis://{first}")).await.tell(&["SENTINEL", "REMOVE", "flags"]).await;
+    for _ in 0..20 {
+        RedisStore::connect(&group.url()).await.unwrap();
+    }
 }

@@ -1,6 +1,7 @@
 //! The replicated store: replicas that fail, hang and come back; two processes with one primary; a primary that is lost.
 
 mod flapping;
+mod order;
 mod processes;
 mod rules;
 mod stores;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flipper_core::{Observed, Reason};
+use flipper_core::{Checked, Freshness, Reason};
 
 /// How often a flag was checked with one answer, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,8 @@ pub struct EvaluationCount {
     pub flag: Box<str>,
     /// The answer.
     pub value: bool,
-    /// What decided it, as a word: `disabled`, `check_failed`; `error` if the store could not be asked.
+    /// What decided it, as a word: `disabled`, `check_failed`; `error` if the store could not be asked, `never_loaded` if it
+    /// was to have its flags in memory and has not read them yet.
     pub reason: &'static str,
     /// How often.
     pub count: u64,
@@ -22,7 +23,7 @@ pub struct EvaluationCount {
 pub(super) const OTHER: &str = "(other)";
 
 /// What can be counted: an answer, and a reason.
-const KINDS: [(bool, &str); 13] = [
+const KINDS: [(bool, &str); 15] = [
     // What is counted most is in the first line of the cache, with the key.
     (false, "disabled"),
     (true, "enabled"),
@@ -37,23 +38,31 @@ const KINDS: [(bool, &str); 13] = [
     (true, "unsupported"),
     (false, "error"),
     (true, "error"),
+    (false, "never_loaded"),
+    (true, "never_loaded"),
 ];
 
 #[inline]
-fn kind(observed: &Observed<'_>) -> usize {
-    let or_on = usize::from(observed.value);
-    match observed.reason {
-        Some(Reason::Disabled) => 0,
-        Some(Reason::Enabled) => 1,
-        Some(Reason::ConditionsMet) => 2,
-        Some(Reason::CheckFailed { .. }) => 3,
-        Some(Reason::InBucket) => 4,
-        Some(Reason::OutOfBucket) => 5,
-        Some(Reason::NotFound) => 6 + or_on,
-        Some(Reason::NotComparable { .. }) => 8,
-        None => 11 + or_on,
-        Some(_) => 9 + or_on,
+fn kind(check: &Checked<'_>) -> usize {
+    let Ok(evaluation) = check.outcome else { return 11 + usize::from(check.default) };
+    let or_on = usize::from(evaluation.value);
+    match evaluation.reason {
+        Reason::Disabled => 0,
+        Reason::Enabled => 1,
+        Reason::ConditionsMet => 2,
+        Reason::CheckFailed { .. } => 3,
+        Reason::InBucket => 4,
+        Reason::OutOfBucket => 5,
+        Reason::NotFound if evaluation.freshness == Freshness::NeverLoaded => 13 + or_on,
+        Reason::NotFound => 6 + or_on,
+        Reason::NotComparable { .. } => 8,
+        _ => 9 + or_on,
     }
+}
+
+/// Whether the name is none of a flag, as far as anybody knows.
+pub(super) fn is_absent(check: &Checked<'_>) -> bool {
+    check.outcome.is_ok_and(|evaluation| evaluation.reason == Reason::NotFound) || check.outcome.is_err()
 }
 
 /// The counters of one flag in one thread. That thread alone writes, and others read.
@@ -77,8 +86,8 @@ impl Slot {
     }
 
     #[inline]
-    pub(super) fn count(&self, observed: &Observed<'_>) {
-        if let Some(count) = self.counts.get(kind(observed)) {
+    pub(super) fn count(&self, check: &Checked<'_>) {
+        if let Some(count) = self.counts.get(kind(check)) {
             // Nobody else writes, so this takes no exchange between processors.
             count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }

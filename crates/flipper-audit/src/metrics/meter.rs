@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flipper_core::{EvaluationObserver, Observed};
+use flipper_core::Checked;
 
-use super::counts::{Counts, EvaluationCount, OTHER, Slot};
+use super::counts::{Counts, EvaluationCount, OTHER, Slot, is_absent};
 
 /// Counts the checks of a client by flag, answer and reason.
 ///
@@ -29,7 +29,7 @@ use super::counts::{Counts, EvaluationCount, OTHER, Slot};
 ///
 /// # futures_lite::future::block_on(async {
 /// let meter = EvaluationMeter::new();
-/// let client = FeatureFlagClient::builder(MemoryStore::new()).observer(meter.clone()).build();
+/// let client = FeatureFlagClient::builder(MemoryStore::new()).on_check(meter.counter()).build();
 /// client.create("X").await?.enable().await?;
 /// assert!(client.is_enabled("X", &Context::EMPTY).await);
 ///
@@ -102,6 +102,13 @@ impl EvaluationMeter {
         Self(Arc::new(Shared { id, threads: Mutex::default() }))
     }
 
+    /// Returns what counts the checks of a client, for its [`on_check`](flipper_core::ClientBuilder::on_check). Several clients may be counted
+    /// together.
+    pub fn counter(&self) -> impl Fn(&Checked<'_>) + Send + Sync + 'static {
+        let meter = self.clone();
+        move |check| meter.count(check)
+    }
+
     /// Adds up what all threads have counted, those that have ended included, sorted by flag. What is counted meanwhile may be in it or not.
     pub fn counts(&self) -> Vec<EvaluationCount> {
         let mut threads = lock(&self.0.threads);
@@ -126,7 +133,7 @@ impl EvaluationMeter {
     /// Counts in a thread that has not counted yet, or a flag that it has not counted yet.
     #[cold]
     #[inline(never)]
-    fn count_first(&self, locals: &mut Vec<Local>, observed: &Observed<'_>) {
+    fn count_first(&self, locals: &mut Vec<Local>, check: &Checked<'_>) {
         let found = locals.iter().position(|local| local.meter == self.0.id);
         let at = found.unwrap_or_else(|| {
             // Meters that are gone need no place.
@@ -134,7 +141,7 @@ impl EvaluationMeter {
             locals.push(self.begin());
             locals.len() - 1
         });
-        locals[at].count(observed);
+        locals[at].count(check);
         // The meter that is asked most is asked for first.
         locals.swap(0, at);
     }
@@ -154,51 +161,51 @@ impl Default for EvaluationMeter {
     }
 }
 
-impl EvaluationObserver for EvaluationMeter {
+impl EvaluationMeter {
     #[inline]
-    fn on_evaluation(&self, observed: &Observed<'_>) {
+    fn count(&self, check: &Checked<'_>) {
         // A thread that is ending has nowhere to count.
         let _ = LOCALS.try_with(|locals| {
             let Ok(mut locals) = locals.try_borrow_mut() else { return };
             match locals.first() {
                 Some(local) if local.meter == self.0.id => {
-                    if let Some(slot) = local.table.find(key_of(observed)) {
-                        return slot.count(observed);
+                    if let Some(slot) = local.table.find(key_of(check)) {
+                        return slot.count(check);
                     }
                 }
                 _ => {}
             }
-            self.count_first(&mut locals, observed);
+            self.count_first(&mut locals, check);
         });
     }
 }
 
 /// No key is that of an empty place.
 #[inline]
-fn key_of(observed: &Observed<'_>) -> u64 {
-    observed.key.max(1)
+fn key_of(check: &Checked<'_>) -> u64 {
+    check.key.max(1)
 }
 
 impl Local {
-    fn count(&mut self, observed: &Observed<'_>) {
-        let key = key_of(observed);
+    fn count(&mut self, check: &Checked<'_>) {
+        let key = key_of(check);
         if self.table.find(key).is_none() {
-            self.make_room(key, observed);
+            self.make_room(key, check);
         }
-        self.table.find(key).unwrap_or(&self.table.other).count(observed);
+        self.table.find(key).unwrap_or(&self.table.other).count(check);
     }
 
     /// Makes a place for a flag, if there is room.
-    fn make_room(&mut self, key: u64, observed: &Observed<'_>) {
+    fn make_room(&mut self, key: u64, check: &Checked<'_>) {
         let mut shown = lock(&self.thread.shared);
-        let is_absent = matches!(observed.reason, None | Some(flipper_core::Reason::NotFound));
+        let is_absent = is_absent(check);
         if shown.names.len() >= EvaluationMeter::MOST_FLAGS
             || is_absent && shown.absent >= EvaluationMeter::MOST_ABSENT
         {
             return;
         }
         shown.absent += usize::from(is_absent);
-        shown.names.insert(key, observed.flag.into());
+        shown.names.insert(key, check.flag.into());
         if shown.names.len() * 2 > self.table.slots.len() {
             let larger = Table::new(self.table.slots.len() * 2);
             larger.other.copy(&self.table.other);

@@ -30,7 +30,7 @@ use super::meter::EvaluationMeter;
 /// use flipper_memory::MemoryStore;
 ///
 /// let meter = EvaluationMeter::new();
-/// let client = FeatureFlagClient::builder(MemoryStore::new()).observer(meter.clone()).build();
+/// let client = FeatureFlagClient::builder(MemoryStore::new()).on_check(meter.counter()).build();
 /// let mut publisher = MetricsPublisher::new().evaluations(meter);
 /// if let Some(snapshot) = client.store().snapshot() {
 ///     publisher = publisher.snapshot("memory", snapshot.clone());
@@ -74,7 +74,7 @@ impl MetricsPublisher {
                 Freshness::Stale { since, .. } => {
                     Timestamp::now().as_micros().saturating_sub(since.as_micros()).max(0) as f64 / 1e6
                 }
-                Freshness::NeverLoaded => f64::INFINITY,
+                _ => f64::INFINITY,
             };
             let is_live = f64::from(u8::from(freshness == Freshness::Live));
             metrics::gauge!("flipper_flags", "store" => store).set(snapshot.len() as f64);

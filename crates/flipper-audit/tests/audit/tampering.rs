@@ -59,7 +59,7 @@ async fn a_thousand_random_tamperings_are_all_found() {
     let mut random = fastrand::Rng::with_seed(71);
     for round in 0..1_000 {
         let mut files = whole.clone();
-        let (file, content) = random.choice(files.iter_mut()).unwrap();
+        let (_, content) = random.choice(files.iter_mut()).unwrap();
         let at = random.usize(..content.len());
         let line_of = |at: usize| content[..at].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
         let (what, line) = match random.u32(..5) {

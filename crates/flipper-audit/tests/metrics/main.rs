@@ -2,7 +2,6 @@
 #![cfg(feature = "metrics")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use flipper_audit::{EvaluationCount, EvaluationMeter, MeteredStore, MetricsPublisher};
@@ -15,7 +14,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 fn metered() -> (EvaluationMeter, FeatureFlagClient) {
     let meter = EvaluationMeter::new();
-    (meter.clone(), FeatureFlagClient::builder(MemoryStore::new()).observer(meter).build())
+    let client = FeatureFlagClient::builder(MemoryStore::new()).on_check(meter.counter()).build();
+    (meter, client)
 }
 
 /// The counts, in words: `X on enabled 3`.
@@ -218,8 +218,8 @@ fn calls_of_a_store_are_measured_and_their_errors_counted() {
 #[tokio::test]
 async fn a_clone_of_a_meter_counts_with_it() {
     let meter = EvaluationMeter::new();
-    let shared = Arc::new(meter.clone());
-    let client = FeatureFlagClient::builder(MemoryStore::new()).observer(shared).build();
+    let counter = meter.clone().counter();
+    let client = FeatureFlagClient::builder(MemoryStore::new()).on_check(counter).build();
     client.is_enabled("X", &Context::EMPTY).await;
     assert_eq!(words(&meter), ["X off not_found 1"]);
 }

@@ -64,7 +64,7 @@ pub fn client(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
 /// The same, and each check is counted.
 pub fn metered(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
     loaded(
-        FeatureFlagClient::builder(MemoryStore::new()).observer(EvaluationMeter::new()).build(),
+        FeatureFlagClient::builder(MemoryStore::new()).on_check(EvaluationMeter::new().counter()).build(),
         names,
         flag,
     )

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{FeatureFlagClient, Inner, LocalFlag};
 use crate::evaluate::run_hash;
 use crate::snapshot::{Bucket, State, Verdict};
-use crate::{Context, Error, ErrorKind, Evaluation, Freshness, Reason, Result, Semantics, Snapshot};
+use crate::{Context, Error, ErrorKind, Evaluation, Freshness, Reason, Result, Snapshot};
 
 /// Checks the flags of a store that keeps them in memory: synchronous, infallible, and no dearer than a map lookup.
 ///
@@ -111,15 +111,10 @@ impl LocalClient {
         &self.snapshot
     }
 
+    /// Whether a verdict is all that a check needs.
     #[inline]
-    pub(super) fn semantics(&self) -> Semantics {
-        self.client.inner.semantics
-    }
-
-    /// Whether somebody wants to know of each check.
-    #[inline]
-    pub(super) fn is_observed(&self) -> bool {
-        self.client.inner.observing.is_some()
+    pub(super) fn is_plain(&self) -> bool {
+        self.client.inner.is_plain
     }
 
     // In one place: put into each caller, it does not fit into the registers, and takes longer.
@@ -127,13 +122,10 @@ impl LocalClient {
     pub(super) fn check(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
         match self.client.inner.check(&self.snapshot, hash, name, context, default) {
             found @ (Found::Off | Found::On) => found == Found::On,
-            Found::Absent => {
-                self.client.inner.observe(name, default, Some(Reason::NotFound));
-                default
-            }
-            Found::NeverLoaded => {
-                self.client.inner.observe(name, default, None);
-                self.never_loaded(name, default)
+            found => {
+                let freshness = || self.snapshot.freshness_of(name);
+                self.client.inner.tell_absent(name, context, default, freshness);
+                if found == Found::NeverLoaded { self.never_loaded(name, default) } else { default }
             }
         }
     }
@@ -152,7 +144,7 @@ impl LocalClient {
             }
             Evaluation::new(default, Reason::NotFound, freshness)
         });
-        self.client.inner.observe_evaluation(name, &evaluation);
+        self.client.inner.tell(name, context, default, Ok(evaluation));
         evaluation
     }
 
@@ -177,7 +169,7 @@ pub(super) enum Found {
 }
 
 impl Inner {
-    /// Checks a flag of the snapshot, for a context and with a default. The observer is told if there is such a flag.
+    /// Checks a flag of the snapshot, for a context and with a default.
     #[inline]
     pub(super) fn check(
         &self,
@@ -187,8 +179,8 @@ impl Inner {
         context: &Context<'_>,
         default: bool,
     ) -> Found {
-        if let Some(observing) = &self.observing {
-            return self.check_observed(observing, snapshot, hash, name, context, default);
+        if !self.is_plain {
+            return self.check_in_full(snapshot, hash, name, context, default);
         }
         let found =
             snapshot.find_again(hash, name, |found, state| self.check_found(found, state, context, default));
@@ -221,10 +213,6 @@ impl Inner {
     ) -> Found {
         let is_on = |is_on| hint::select_unpredictable(is_on, Found::On, Found::Off);
         match found {
-            Some(bucket) if self.semantics != Semantics::Documented => {
-                let decision = self.evaluator().decide(&bucket.record().value, *context);
-                is_on(decision.value.unwrap_or(default))
-            }
             // On and off are data and no branch, which could not be predicted.
             Some(bucket) if bucket.verdict() <= Verdict::On => is_on(bucket.verdict() == Verdict::On),
             Some(bucket) if bucket.verdict() == Verdict::Share => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::LocalClient;
 use crate::snapshot::{Bucket, Verdict};
-use crate::{Context, Evaluation, Freshness, Semantics};
+use crate::{Context, Evaluation, Freshness};
 
 /// Checks one flag of a [`LocalClient`].
 ///
@@ -35,6 +35,7 @@ pub struct LocalFlag {
     client: LocalClient,
     name: Box<str>,
     hash: u64,
+    default: bool,
     /// What was found last, and in which state of the snapshot: `generation << 2 | found`, in one word, so that the two
     /// are never of different times.
     seen: AtomicU64,
@@ -50,13 +51,28 @@ impl LocalFlag {
     pub(super) fn new(client: LocalClient, name: Box<str>) -> Self {
         let hash = client.snapshot().hash(&name);
         // No state has the generation 0.
-        Self { client, name, hash, seen: AtomicU64::new(0) }
+        Self { client, name, hash, default: false, seen: AtomicU64::new(0) }
     }
 
-    /// Returns whether the flag is on for a context; off if there is no such flag.
+    /// Chooses what [`is_enabled`](Self::is_enabled) answers if there is no such flag, or if nobody can tell; off unless told.
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient};
+    /// # use flipper_memory::MemoryStore;
+    /// let local = FeatureFlagClient::new(MemoryStore::new()).local()?;
+    /// assert!(local.flag("NOT_YET").or(true).is_enabled(&Context::EMPTY));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn or(mut self, default: bool) -> Self {
+        self.default = default;
+        self
+    }
+
+    /// Returns whether the flag is on for a context; if there is no such flag, what [`or`](Self::or) has said.
     #[inline]
     pub fn is_enabled(&self, context: &Context<'_>) -> bool {
-        self.is_enabled_or(context, false)
+        self.is_enabled_or(context, self.default)
     }
 
     /// Returns whether the flag is on for a context, or `default`: as [`LocalClient::is_enabled_or`].
@@ -94,14 +110,11 @@ impl LocalFlag {
 
     #[cold]
     fn look_up(&self) {
-        // Whoever wants to know of each check is told by a whole one.
-        let is_observed = self.client.is_observed();
         let seen = self.client.snapshot().find(self.hash, &self.name, |found, state| {
             let found = match found.map(Bucket::verdict) {
-                _ if is_observed => RULES,
+                // Somebody is told of each check, or an attribute that Python cannot pass decides.
+                _ if !self.client.is_plain() => RULES,
                 Some(Verdict::Off) => OFF,
-                // An attribute that Python cannot pass decides then.
-                Some(Verdict::On) if self.client.semantics() != Semantics::Documented => RULES,
                 Some(Verdict::On) => ON,
                 Some(_) => RULES,
                 // Each such check says so.
@@ -117,7 +130,13 @@ impl LocalFlag {
 impl Clone for LocalFlag {
     fn clone(&self) -> Self {
         let seen = AtomicU64::new(self.seen.load(Ordering::Relaxed));
-        Self { client: self.client.clone(), name: self.name.clone(), hash: self.hash, seen }
+        Self {
+            client: self.client.clone(),
+            name: self.name.clone(),
+            hash: self.hash,
+            default: self.default,
+            seen,
+        }
     }
 }
 

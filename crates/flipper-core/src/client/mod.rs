@@ -1,25 +1,25 @@
 //! The client: what applications call.
 
 mod change;
+mod checked;
 mod deadline;
 mod edit;
 mod handle;
-mod list;
+mod listing;
 mod local;
 mod local_flag;
 mod locks;
-mod observe;
 mod read;
 mod records;
 mod settle;
 mod verbs;
 mod when;
 
+pub use checked::Checked;
 pub use handle::FeatureFlag;
-pub use list::Flags;
+pub use listing::Listing;
 pub use local::LocalClient;
 pub use local_flag::LocalFlag;
-pub use observe::{EvaluationObserver, Observed};
 pub use when::When;
 
 use std::fmt;
@@ -27,12 +27,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use checked::OnCheck;
 use locks::Locks;
-use observe::Observing;
 
 use crate::events::{Emitter, EventEmitter, Events};
 use crate::store::{Capabilities, Store};
-use crate::{Clock, Evaluator, Random, Result, Semantics, Snapshot, SystemClock, ThreadRandom};
+use crate::{Clock, Evaluator, Random, Result, Semantics, Snapshot, SystemClock, ThreadRandom, Timestamp};
 
 /// Checks and edits the flags of a store.
 ///
@@ -72,10 +72,12 @@ struct Inner {
     emitter: RwLock<Arc<dyn Emitter>>,
     locks: Locks,
     semantics: Semantics,
-    /// Behind a pointer, since there is hardly ever one.
-    observing: Option<Box<Observing>>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
+    /// Who is told of checks.
+    on_check: Option<OnCheck>,
+    /// Whether a verdict is all that a check needs: the semantics are the documented ones, and nobody is told.
+    is_plain: bool,
     deadline: Duration,
     failed_checks: AtomicU64,
 }
@@ -91,9 +93,9 @@ impl FeatureFlagClient {
         ClientBuilder {
             store: Arc::new(store),
             semantics: Semantics::Documented,
-            observing: None,
             clock: Box::new(SystemClock),
             random: Box::new(ThreadRandom),
+            on_check: None,
             deadline: ClientBuilder::DEADLINE,
         }
     }
@@ -160,6 +162,11 @@ impl FeatureFlagClient {
         self.inner.store.close().await
     }
 
+    /// The time, by the client's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
     /// Tells this client and its clones from all others.
     fn identity(&self) -> usize {
         Arc::as_ptr(&self.inner).addr()
@@ -187,9 +194,9 @@ impl fmt::Debug for FeatureFlagClient {
 pub struct ClientBuilder {
     store: Arc<dyn Store>,
     semantics: Semantics,
-    observing: Option<Box<Observing>>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
+    on_check: Option<OnCheck>,
     deadline: Duration,
 }
 
@@ -200,12 +207,6 @@ impl ClientBuilder {
     /// Chooses the semantics; documented unless told.
     pub fn semantics(mut self, semantics: Semantics) -> Self {
         self.semantics = semantics;
-        self
-    }
-
-    /// Tells an observer of every check: of this client, its clones, its local clients and their handles. None unless told.
-    pub fn observer(mut self, observer: impl EvaluationObserver + 'static) -> Self {
-        self.observing = Some(Box::new(Observing::new(observer)));
         self
     }
 
@@ -221,6 +222,44 @@ impl ClientBuilder {
         self
     }
 
+    /// Tells each check of the client, of its clones and of its [`LocalClient`]s with their handles: to count them, to learn
+    /// who has seen what, to find flags that nobody asks for any more. Nobody is told unless asked; whoever is told first
+    /// stays, and others are told after.
+    ///
+    /// `tell` is called in the thread of the check, before the check returns, and what it takes the check takes longer: it
+    /// must not block, nor panic. It may check and edit flags; checks of the same client are told in turn. Handles look
+    /// flags up each time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use flipper_core::ctx;
+    ///
+    /// # futures_lite::future::block_on(async {
+    /// static SEEN: AtomicU64 = AtomicU64::new(0);
+    /// let client = FeatureFlagClient::builder(MemoryStore::new())
+    ///     .on_check(|check| {
+    ///         SEEN.fetch_add(1, Ordering::Relaxed);
+    ///         println!("{} is {} for {:?}", check.flag, check.value(), check.context.get("user_id"));
+    ///     })
+    ///     .build();
+    /// client.is_enabled("CHECKOUT", &ctx! { user_id: 7 }).await;
+    /// client.local()?.is_enabled("CHECKOUT", &ctx! { user_id: 8 });
+    /// assert_eq!(SEEN.load(Ordering::Relaxed), 2);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
+    pub fn on_check(mut self, tell: impl Fn(&Checked<'_>) + Send + Sync + 'static) -> Self {
+        self.on_check = Some(match self.on_check {
+            Some(first) => first.and(tell),
+            None => OnCheck::new(tell),
+        });
+        self
+    }
+
     /// Chooses how long an edit may take, waits and repetitions included; [`DEADLINE`](Self::DEADLINE) unless told.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -229,7 +268,7 @@ impl ClientBuilder {
 
     /// Makes the client.
     pub fn build(self) -> FeatureFlagClient {
-        let Self { store, semantics, observing, clock, random, deadline } = self;
+        let Self { store, semantics, clock, random, on_check, deadline } = self;
         let emitter: Arc<dyn Emitter> = Arc::new(EventEmitter::new());
         let inner = Inner {
             snapshot: store.snapshot().cloned(),
@@ -237,9 +276,10 @@ impl ClientBuilder {
             emitter: RwLock::new(emitter),
             locks: Locks::default(),
             semantics,
-            observing,
             clock,
             random,
+            is_plain: semantics == Semantics::Documented && on_check.is_none(),
+            on_check,
             deadline,
             failed_checks: AtomicU64::new(0),
         };

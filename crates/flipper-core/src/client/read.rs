@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::change::client_data;
 use super::local::Found;
-use super::{FeatureFlag, FeatureFlagClient, Flags, When};
+use super::{FeatureFlag, FeatureFlagClient, Listing, When};
 use crate::store::{Page, Peek, Versioned};
 use crate::{Context, Error, ErrorKind, Evaluation, Explanation, Flag, FlagName, Freshness, Reason, Result};
 
@@ -35,7 +35,6 @@ impl FeatureFlagClient {
             Ok(evaluation) => evaluation.value,
             Err(error) => {
                 self.inner.failed_checks.fetch_add(1, Ordering::Relaxed);
-                self.inner.observe(name, default, None);
                 log::warn!(target: "flipper::checks", "{name:?} could not be checked, and is {default} by default: {error}");
                 default
             }
@@ -59,10 +58,7 @@ impl FeatureFlagClient {
     /// As [`try_is_enabled`](Self::try_is_enabled).
     pub async fn evaluate(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
         match self.peek(name, context, default) {
-            Some(evaluation) => {
-                self.inner.observe_evaluation(name, &evaluation);
-                Ok(evaluation)
-            }
+            Some(evaluation) => Ok(evaluation),
             None => Box::pin(self.ask(name, context, default)).await,
         }
     }
@@ -104,8 +100,8 @@ impl FeatureFlagClient {
     ///
     /// A flag that cannot be read is an error of kind [`Corrupt`](ErrorKind::Corrupt) in its place, and the listing
     /// goes on. Any other error is the last item, and means that the listing is incomplete.
-    pub fn list(&self, limit: Option<usize>, offset: usize) -> Flags<'_> {
-        Flags::new(self, Page { limit, offset })
+    pub fn list(&self, limit: Option<usize>, offset: usize) -> Listing<'_> {
+        Listing::new(self, Page { limit, offset })
     }
 
     /// Returns what applications have stored with a flag.
@@ -148,23 +144,26 @@ impl FeatureFlagClient {
     #[inline]
     fn peek_value(&self, name: &str, context: &Context<'_>, default: bool) -> Option<bool> {
         let Some(snapshot) = &self.inner.snapshot else {
-            let evaluation = self.peek(name, context, default)?;
-            self.inner.observe_evaluation(name, &evaluation);
-            return Some(evaluation.value);
+            return self.peek(name, context, default).map(|evaluation| evaluation.value);
         };
         match self.inner.check(snapshot, snapshot.hash(name), name, context, default) {
             found @ (Found::Off | Found::On) => Some(found == Found::On),
-            Found::Absent if FlagName::new(name).is_ok() => {
-                self.inner.observe(name, default, Some(Reason::NotFound));
-                Some(default)
-            }
-            Found::Absent => None,
+            Found::Absent => FlagName::new(name).is_ok().then(|| {
+                self.inner.tell_absent(name, context, default, || snapshot.freshness_of(name));
+                default
+            }),
             Found::NeverLoaded => None,
         }
     }
 
     /// Evaluates what the store has in memory; `None` if it has to be asked.
     fn peek(&self, name: &str, context: &Context<'_>, default: bool) -> Option<Evaluation> {
+        let evaluation = self.peek_evaluation(name, context, default)?;
+        self.inner.tell(name, context, default, Ok(evaluation));
+        Some(evaluation)
+    }
+
+    fn peek_evaluation(&self, name: &str, context: &Context<'_>, default: bool) -> Option<Evaluation> {
         if let Some(snapshot) = &self.inner.snapshot {
             let found = self.inner.evaluate(snapshot, snapshot.hash(name), name, context, default);
             return found.map_or_else(|freshness| absent(name, default, freshness), Some);
@@ -183,20 +182,24 @@ impl FeatureFlagClient {
     }
 
     async fn ask(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
+        let evaluation = self.ask_store(name, context, default).await;
+        self.inner.tell(name, context, default, evaluation.as_ref().copied());
+        evaluation
+    }
+
+    async fn ask_store(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
         let known = match FlagName::new(name) {
             Ok(name) => self.inner.store.look_up(name).await,
             Err(error) => Err(error),
         };
         let known = known.map_err(|error| error.or_operation("check").or_flag(name))?;
-        let evaluation = match known.flag {
+        Ok(match known.flag {
             Some(flag) => {
                 let evaluation = self.inner.evaluator().evaluate(&flag, context, default);
                 Evaluation { freshness: known.freshness, ..evaluation }
             }
             None => Evaluation::new(default, Reason::NotFound, known.freshness),
-        };
-        self.inner.observe_evaluation(name, &evaluation);
-        Ok(evaluation)
+        })
     }
 
     async fn find(&self, operation: &'static str, name: &str) -> Result<Option<Versioned<Flag>>> {

@@ -1,6 +1,7 @@
 //! From and to what applications have.
 
 use super::{MAX_DEPTH, Object, Text, Value};
+use crate::{Attribute, Context};
 
 macro_rules! from_ints {
     ($($int:ty),*) => {$(
@@ -101,6 +102,30 @@ impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Object {
             dict.insert(key.into(), value.into());
         }
         Self::from_entries(dict.into_entries())
+    }
+}
+
+impl From<Attribute<'_>> for Value {
+    /// Copies what the caller has lent.
+    fn from(attribute: Attribute<'_>) -> Self {
+        match attribute {
+            Attribute::Null => Self::Null,
+            Attribute::Bool(bool) => Self::Bool(bool),
+            Attribute::Int(int) => Self::Int(int),
+            Attribute::UInt(int) => int.into(),
+            Attribute::Float(float) => Self::Float(float),
+            Attribute::Str(text) => text.into(),
+            Attribute::List(elements) => elements.into(),
+            Attribute::Json(value) => value.into(),
+            Attribute::Value(value) => value.clone(),
+        }
+    }
+}
+
+impl From<Context<'_>> for Object {
+    /// Copies what the caller has lent. Of a name that occurs twice, the last value counts.
+    fn from(context: Context<'_>) -> Self {
+        context.pairs.iter().map(|(name, value)| (*name, *value)).collect()
     }
 }
 

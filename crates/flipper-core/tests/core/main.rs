@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod allocations;
+mod checked;
 mod edits;
 mod explanations;
 mod hostile;

@@ -10,13 +10,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::address::Address;
 use super::nodes::{Cluster, unserved};
-use super::route::is_elsewhere;
 use super::slot::slot;
 use super::table::{Info, text};
-use crate::error::{Asked, error, late, of_driver};
+use crate::error::{Asked, error, late, of_driver, shut_down};
 use crate::follow::{PATIENCE, SILENCE, Told, change};
 use crate::inbox::Inbox;
 use crate::list::gets;
+use crate::redirect::Redirect;
 use crate::shared::Shared;
 use crate::wire::Live;
 
@@ -45,8 +45,7 @@ pub(crate) async fn follow(shared: &Arc<Shared>, cluster: &Arc<Cluster>) -> Resu
     }
     let mut tellers = Vec::new();
     while let Some(teller) = dialed.join_next().await {
-        let ended = |_| error(ErrorKind::Unavailable, "the runtime has been shut down");
-        tellers.push(teller.map_err(ended)??);
+        tellers.push(teller.map_err(|_| shut_down())??);
     }
     if !tellers.iter().all(|teller| teller.live.traits.tracks()) {
         return Ok(None);
@@ -126,7 +125,7 @@ async fn tell(shared: &Shared, cluster: &Arc<Cluster>, keys: Vec<Vec<u8>>) -> Re
     const READ: usize = 256;
     let mut at: HashMap<Address, Vec<Vec<u8>>> = HashMap::new();
     let table = match cluster.table() {
-        Some((table, _)) => table,
+        Some(table) => table,
         None => cluster.refresh(Instant::now()).await?,
     };
     for key in keys {
@@ -140,7 +139,12 @@ async fn tell(shared: &Shared, cluster: &Arc<Cluster>, keys: Vec<Vec<u8>>) -> Re
             let answers = node.link.live().await?.send_all(&gets(keys)).await;
             let answers = answers.map_err(|failure| of_driver(&failure, Asked::Read))?;
             for (key, answer) in keys.iter().zip(answers) {
-                let answer = if is_elsewhere(&answer) { cluster.read(key).await? } else { answer };
+                let answer = match answer {
+                    Value::ServerError(failure) if Redirect::is_one(failure.code()) => {
+                        cluster.read(key).await?
+                    }
+                    answer => answer,
+                };
                 let name = shared.keys.name(key).unwrap_or_default();
                 shared.following.tell(&change(name, answer)?);
             }

@@ -9,6 +9,7 @@ use redis::Client;
 use tokio::time::Instant;
 
 use super::address::Address;
+use super::refresh::Attempt;
 use super::table::Table;
 use crate::dial::{Dialer, Source};
 use crate::error::error;
@@ -24,16 +25,14 @@ pub(crate) struct Cluster {
     pub(super) dialer: Arc<Dialer>,
     replicas: Option<Replicas>,
     state: Mutex<State>,
-    /// Held by who asks the servers which of them has which slot.
-    pub(super) refreshing: tokio::sync::Mutex<()>,
+    /// How the servers were asked last which of them has which slot.
+    pub(super) asking: Mutex<Option<Attempt>>,
 }
 
 #[derive(Default)]
 struct State {
     nodes: HashMap<Address, Arc<Node>>,
     table: Option<Arc<Table>>,
-    /// When the table was asked for.
-    asked: Option<Instant>,
 }
 
 impl Cluster {
@@ -50,7 +49,7 @@ impl Cluster {
             dialer,
             replicas,
             state: Mutex::default(),
-            refreshing: tokio::sync::Mutex::default(),
+            asking: Mutex::default(),
         })
     }
 
@@ -69,6 +68,7 @@ impl Cluster {
 
     /// Closes all connections, once their calls have ended. The dialer is closed before.
     pub(crate) fn close(&self) {
+        self.end_attempt();
         let state = std::mem::take(&mut *self.lock());
         for node in state.nodes.values() {
             node.close();
@@ -84,25 +84,27 @@ impl Cluster {
         }
         let client = client_at(self.like.get_connection_info(), address.host.to_string(), address.port)?;
         let node = Arc::new(Node::new(self.dialer.to(Source::Client(Box::new(client))), self.replicas));
+        node.dialer.expect_member(state.table.as_ref().and_then(|table| table.id_of(address)));
         state.nodes.insert(address.clone(), Arc::clone(&node));
         Ok(node)
     }
 
-    /// Who has what, as far as is known, and when that was asked.
-    pub(super) fn table(&self) -> Option<(Arc<Table>, Instant)> {
-        let state = self.lock();
-        Some((Arc::clone(state.table.as_ref()?), state.asked?))
+    /// Who has what, as far as is known.
+    pub(super) fn table(&self) -> Option<Arc<Table>> {
+        self.lock().table.clone()
     }
 
     /// Takes a table, and leaves servers that are none of this cluster's primaries any longer. Returns whether the primaries are others now.
-    pub(super) fn learn(&self, table: &Arc<Table>, asked: Instant) -> bool {
+    pub(super) fn learn(&self, table: &Arc<Table>) -> bool {
         let mut state = self.lock();
         let gone: Vec<_> = state
             .nodes
             .extract_if(|address, _| !table.primaries.contains(address) && !self.seeds.contains(address))
             .collect();
+        for (address, node) in &state.nodes {
+            node.dialer.expect_member(table.id_of(address));
+        }
         let before = state.table.replace(Arc::clone(table));
-        state.asked = Some(asked);
         drop(state);
         // Unlocked: what ends with them may lock it.
         drop(gone);

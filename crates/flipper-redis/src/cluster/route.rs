@@ -69,7 +69,7 @@ impl Cluster {
     async fn route(self: &Arc<Self>, key: &[u8]) -> Result<Route<'_>> {
         let (slot, since) = (slot(key), Instant::now());
         let table = match self.table() {
-            Some((table, _)) if table.primary_of(slot).is_some() => table,
+            Some(table) if table.primary_of(slot).is_some() => table,
             _ => self.refresh(since).await?,
         };
         let address = table.primary_of(slot).ok_or_else(|| unserved(slot))?.clone();
@@ -121,9 +121,4 @@ impl Route<'_> {
         (self.address, self.asks) = (address, asks);
         Ok(())
     }
-}
-
-/// Whether an answer is that the key is elsewhere.
-pub(super) fn is_elsewhere(answer: &Value) -> bool {
-    matches!(answer, Value::ServerError(failure) if matches!(failure.code(), "MOVED" | "ASK"))
 }

@@ -1,5 +1,7 @@
 //! Which server has which slot, as one of them says.
 
+use std::collections::{HashMap, HashSet};
+
 use flipper_core::{ErrorKind, Result};
 use redis::Value;
 
@@ -12,6 +14,10 @@ use crate::record::{bytes, unexpected};
 pub(crate) struct Table {
     /// Those that have slots.
     pub(crate) primaries: Vec<Address>,
+    /// What the primaries are called in the cluster, whatever their addresses are.
+    ids: HashMap<Address, Box<str>>,
+    /// What all are called that are named, replicas included; their addresses, if they have no names.
+    names: HashSet<Box<str>>,
     /// For each slot, the number of the primary that has it.
     of_slot: Box<[Option<u16>]>,
     /// How many times the cluster has changed who has what, as far as the one knows that was asked.
@@ -23,10 +29,16 @@ pub(crate) struct Table {
 impl Table {
     /// Reads the answers of a server to `CLUSTER SLOTS` and `CLUSTER INFO`.
     pub(crate) fn read(asked: &Address, slots: Value, info: Value) -> Result<Self> {
-        let mut ranges = Vec::new();
+        let (mut ranges, mut count) = (Vec::new(), 0);
+        let (mut ids, mut names) = (HashMap::new(), HashSet::new());
         for range in array(slots)? {
             let mut range = array(range)?.into_iter();
             let (first, last) = (slot_number(range.next().as_ref())?, slot_number(range.next().as_ref())?);
+            // Nobody has a slot that somebody else has, too: there are no more than there are slots.
+            count += usize::from(last.saturating_sub(first)) + 1;
+            if count > usize::from(SLOTS) {
+                return Err(unexpected());
+            }
             let mut server = array(range.next().ok_or_else(unexpected)?)?.into_iter();
             let host = match server.next().ok_or_else(unexpected)? {
                 Value::Nil => String::new(),
@@ -34,9 +46,14 @@ impl Table {
             };
             let Some(Value::Int(port)) = server.next() else { return Err(unexpected()) };
             let port = u16::try_from(port).map_err(|_| unexpected())?;
+            let own = server.next().and_then(id);
+            let address = asked.says(&host, port);
+            names.insert(own.clone().unwrap_or_else(|| address.to_string().into()));
+            names.extend(range.filter_map(|replica| id(array(replica).ok()?.into_iter().nth(2)?)));
             // A server that does not know where the other one is.
             if host != "?" {
-                ranges.push((first, last, asked.says(&host, port)));
+                ids.extend(own.map(|id| (address.clone(), id)));
+                ranges.push((first, last, address));
             }
         }
         let mut primaries: Vec<_> = ranges.iter().map(|(_, _, server)| server.clone()).collect();
@@ -50,6 +67,8 @@ impl Table {
         let info = text(info)?;
         Ok(Self {
             primaries,
+            ids,
+            names,
             of_slot,
             epoch: Info::read(&info).epoch,
             is_up: info.contains("cluster_state:ok"),
@@ -75,6 +94,17 @@ impl Table {
         Self { primaries, of_slot, ..self.clone() }
     }
 
+    /// What the primary at an address is called.
+    pub(crate) fn id_of(&self, primary: &Address) -> Option<&str> {
+        self.ids.get(primary).map(|id| &**id)
+    }
+
+    /// Whether it is likely to be of the same cluster: a server that has left knows at most itself of those that it has left.
+    pub(crate) fn is_akin(&self, other: &Self) -> bool {
+        let common = self.names.intersection(&other.names).count();
+        common > 0 && 2 * common >= self.names.len().max(other.names.len())
+    }
+
     pub(crate) fn has_same_primaries(&self, other: &Self) -> bool {
         self.primaries.len() == other.primaries.len()
             && self.primaries.iter().all(|primary| other.primaries.contains(primary))
@@ -92,6 +122,8 @@ pub(crate) struct Info {
     epoch: u64,
     known: u64,
     size: u64,
+    /// How many slots have a server that works.
+    served: u64,
 }
 
 impl Info {
@@ -104,8 +136,14 @@ impl Info {
             epoch: field("cluster_current_epoch:"),
             known: field("cluster_known_nodes:"),
             size: field("cluster_size:"),
+            served: field("cluster_slots_ok:"),
         }
     }
+}
+
+/// What a server is called: releases before 4.0 do not tell.
+fn id(value: Value) -> Option<Box<str>> {
+    text(value).ok().map(Into::into)
 }
 
 fn slot_number(value: Option<&Value>) -> Result<u16> {
@@ -162,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn another_server_in_the_place_of_one_that_is_away_is_news() {
+        let info = |served: u32| {
+            Info::read(&format!("cluster_slots_ok:{served}\r\ncluster_known_nodes:6\r\ncluster_size:3\r\n"))
+        };
+        assert!(info(16_384) == info(16_384) && info(16_384) != info(10_923));
+    }
+
+    #[test]
     fn a_table_knows_who_has_which_slot() {
         let table = read(vec![
             range(0, 99, bulk("a"), 7),
@@ -193,6 +239,7 @@ mod tests {
             vec![range(0, 16_384, bulk("a"), 7)],
             vec![range(-1, 5, bulk("a"), 7)],
             vec![range(0, 5, bulk("a"), 70_000)],
+            vec![range(0, 16_383, bulk("a"), 7), range(9, 9, bulk("a"), 7)],
             vec![Value::Array(vec![Value::Int(0), Value::Int(1)])],
         ] {
             assert_eq!(read(ranges).unwrap_err().kind(), ErrorKind::Internal);

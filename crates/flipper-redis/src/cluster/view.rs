@@ -13,7 +13,7 @@ use super::address::Address;
 use super::nodes::Cluster;
 use super::slot::SLOTS;
 use super::table::text;
-use crate::error::{Asked, error, of_driver};
+use crate::error::{Asked, error, of_driver, shut_down};
 use crate::record::unexpected;
 
 /// How long to wait before servers that do not agree with each other are asked again.
@@ -34,6 +34,8 @@ pub(super) struct Own {
     epoch: u64,
     /// The first and the last slot of each range that it has.
     ranges: Vec<(u16, u16)>,
+    /// How many slots these are.
+    count: usize,
     /// Slots whose keys are on their way, and from whom to whom.
     moves: BTreeSet<Move>,
 }
@@ -48,12 +50,18 @@ struct Move {
 impl Own {
     /// Reads the line that a server marks as its own.
     fn read(nodes: &str) -> Result<Self> {
-        let line = nodes.lines().find(|line| line.contains("myself")).ok_or_else(unexpected)?;
+        // Only flags tell: a host may be called like this, too.
+        let has = |line: &str, wanted: &str| {
+            line.split_ascii_whitespace()
+                .nth(2)
+                .is_some_and(|flags| flags.split(',').any(|flag| flag == wanted))
+        };
+        let line = nodes.lines().find(|line| has(line, "myself")).ok_or_else(unexpected)?;
+        let is_primary = has(line, "master");
         let mut fields = line.split_ascii_whitespace();
         let id: Box<str> = fields.next().ok_or_else(unexpected)?.into();
         // Its address, its flags; its primary, and when it was last asked and answered; its epoch, and the state of its link.
-        let is_primary = fields.nth(1).is_some_and(|flags| flags.split(',').any(|flag| flag == "master"));
-        let epoch = fields.nth(3).and_then(|epoch| epoch.parse().ok()).ok_or_else(unexpected)?;
+        let epoch = fields.nth(5).and_then(|epoch| epoch.parse().ok()).ok_or_else(unexpected)?;
         let mut own = Self { id, is_primary, epoch, ..Self::default() };
         for field in fields.skip(1) {
             own.take(field).ok_or_else(unexpected)?;
@@ -75,7 +83,10 @@ impl Own {
         }
         let (first, last) = field.split_once('-').unwrap_or((field, field));
         let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
-        (first <= last && last < SLOTS).then(|| self.ranges.push((first, last)))
+        let taken: usize = usize::from(last.checked_sub(first)?) + 1;
+        // Nobody has more than there are, however often it says so.
+        self.count = self.count.checked_add(taken).filter(|count| *count <= usize::from(SLOTS))?;
+        (last < SLOTS).then(|| self.ranges.push((first, last)))
     }
 }
 
@@ -151,8 +162,7 @@ impl Cluster {
             }
             let mut view = View::default();
             while let Some(answer) = asked.join_next().await {
-                let ended = |_| error(ErrorKind::Unavailable, "the runtime has been shut down");
-                let (address, own) = answer.map_err(ended)??;
+                let (address, own) = answer.map_err(|_| shut_down())??;
                 view.primaries.insert(address, own);
             }
             if view.is_whole() {
@@ -201,9 +211,19 @@ mod tests {
             "a b myself,master - 0 0 1 c 5-3",
             "a b myself,master - 0 0 1 c 16384",
             "a b myself,master - 0 0 1 c [5-b]",
+            "a b myself,master - 0 0 1 c 0-16383 7",
+            "a b master - 0 0 1 c myself",
         ] {
             assert!(Own::read(hostile).is_err(), "{hostile}");
         }
+    }
+
+    #[test]
+    fn a_host_may_be_called_as_a_server_calls_itself() {
+        let nodes = "a 127.0.0.1:7@17,myself-1 master - 0 0 1 connected 0-99\n\
+                     b 127.0.0.1:8@18,myself-2 myself,master - 0 0 2 connected 100-16383\n";
+        let own = Own::read(nodes).unwrap();
+        assert_eq!((&*own.id, own.epoch, own.ranges), ("b", 2, vec![(100, 16_383)]));
     }
 
     #[test]

@@ -2,17 +2,18 @@
 
 mod conformance;
 mod failover;
+mod hostile;
 mod moves;
 mod storm;
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use flipper_core::{Change, ErrorKind, Expect, FeatureFlagClient, Page, Store, Watching};
+use flipper_core::{ErrorKind, Expect, FeatureFlagClient, Page, Store, Watching};
 use flipper_redis::{RedisStore, redis};
 use flipper_testkit::{RedisCluster, RedisServer};
 
-use super::{base_key, names, number, put, told, watch};
+use super::{base_key, names, number, put, told, wait_for, watch};
 use crate::records::{flag, name};
 
 /// The cluster of those tests that do not disturb it, each below a base key of its own.
@@ -155,11 +156,4 @@ async fn edits_of_many_clients_are_all_there() {
         count += setup.store().get(name(&of)).await.unwrap().unwrap().value.conditions().len();
     }
     assert_eq!(count, 3_200);
-}
-
-/// Waits until a watcher was told so.
-async fn wait_for(changes: &mut flipper_core::BoxStream<'static, Change>, words: &str) {
-    let waited =
-        tokio::time::timeout(Duration::from_secs(30), async { while told(changes).await != words {} });
-    waited.await.unwrap_or_else(|_| panic!("it is not told: {words}"));
 }

@@ -13,12 +13,12 @@ use crate::store::{BoxStream, Listed, Page};
 /// The flags of a listing: what [`FeatureFlagClient::list`] returns.
 ///
 /// It is a [`Stream`]; [`next`](Self::next) walks it without further crates.
-pub struct Flags<'c> {
+pub struct Listing<'c> {
     client: &'c FeatureFlagClient,
     records: BoxStream<'c, Result<Listed>>,
 }
 
-impl<'c> Flags<'c> {
+impl<'c> Listing<'c> {
     pub(super) fn new(client: &'c FeatureFlagClient, page: Page) -> Self {
         Self { client, records: client.inner.store.list(page) }
     }
@@ -34,7 +34,7 @@ impl<'c> Flags<'c> {
     }
 }
 
-impl Stream for Flags<'_> {
+impl Stream for Listing<'_> {
     type Item = Result<FeatureFlag>;
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -49,8 +49,8 @@ impl Stream for Flags<'_> {
     }
 }
 
-impl fmt::Debug for Flags<'_> {
+impl fmt::Debug for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flags").finish_non_exhaustive()
+        f.debug_struct("Listing").finish_non_exhaustive()
     }
 }

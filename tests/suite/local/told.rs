@@ -1,10 +1,10 @@
-//! Checks that somebody wants to know of.
+//! Checks that somebody is told of.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use flipper_core::{
-    Bucketer, Condition, Context, EvaluationObserver, FeatureFlagClient, LocalClient, Observed, Percentage,
-    Reason, Semantics, ctx,
+    Bucketer, Checked, Condition, Context, FeatureFlagClient, LocalClient, Percentage, Reason, Semantics, ctx,
 };
 use flipper_memory::MemoryStore;
 use flipper_testkit::{Fault, FaultStore, Operation};
@@ -12,20 +12,17 @@ use flipper_testkit::{Fault, FaultStore, Operation};
 type Seen = (String, u64, bool, Option<Reason>);
 
 #[derive(Clone, Default)]
-struct Observer(Arc<Mutex<Vec<Seen>>>);
+struct Told(Arc<Mutex<Vec<Seen>>>);
 
-impl EvaluationObserver for Observer {
-    fn on_evaluation(&self, observed: &Observed<'_>) {
-        self.0.lock().unwrap().push((
-            observed.flag.to_owned(),
-            observed.key,
-            observed.value,
-            observed.reason,
-        ));
+impl Told {
+    fn tell(&self) -> impl Fn(&Checked<'_>) + Send + Sync + 'static {
+        let told = Arc::clone(&self.0);
+        move |check| {
+            let reason = check.outcome.ok().map(|evaluation| evaluation.reason);
+            told.lock().unwrap().push((check.flag.to_owned(), check.key, check.value(), reason));
+        }
     }
-}
 
-impl Observer {
     fn take(&self) -> Vec<(String, bool, Option<Reason>)> {
         let seen = std::mem::take(&mut *self.0.lock().unwrap());
         seen.into_iter().map(|(flag, _, value, reason)| (flag, value, reason)).collect()
@@ -66,11 +63,11 @@ async fn flags(client: &FeatureFlagClient) -> Vec<&'static str> {
 }
 
 async fn check_all(semantics: Semantics) {
-    let observer = Observer::default();
+    let told = Told::default();
     let client = FeatureFlagClient::builder(MemoryStore::new())
         .semantics(semantics)
         .random(|| 0.25)
-        .observer(observer.clone())
+        .on_check(told.tell())
         .build();
     let names = flags(&client).await;
     let local: LocalClient = client.local().unwrap();
@@ -87,14 +84,10 @@ async fn check_all(semantics: Semantics) {
             for default in [false, true] {
                 let expected = local.evaluate(name, &context, default);
                 let (value, reason) = (expected.value, Some(expected.reason));
-                assert_eq!(observer.take(), [(name.to_owned(), value, reason)], "evaluate");
+                assert_eq!(told.take(), [(name.to_owned(), value, reason)], "evaluate");
                 let is = |what: &str, answer: bool| {
                     assert_eq!(answer, value, "{what} {name} {context:?}");
-                    assert_eq!(
-                        observer.take(),
-                        [(name.to_owned(), value, reason)],
-                        "{what} {name} {context:?}"
-                    );
+                    assert_eq!(told.take(), [(name.to_owned(), value, reason)], "{what} {name} {context:?}");
                 };
                 is("by name", local.is_enabled_or(name, &context, default));
                 is("by handle", handle.is_enabled_or(&context, default));
@@ -120,9 +113,9 @@ async fn so_it_is_under_the_semantics_of_flipper_client() {
 
 #[tokio::test]
 async fn a_store_that_has_to_be_asked_is_told_of_as_well_and_its_errors_without_a_reason() {
-    let observer = Observer::default();
+    let told = Told::default();
     let store = FaultStore::new(MemoryStore::new());
-    let client = FeatureFlagClient::builder(store.clone()).observer(observer.clone()).build();
+    let client = FeatureFlagClient::builder(store.clone()).on_check(told.tell()).build();
     client.create("X").await.unwrap();
     assert!(!client.is_enabled("X", &Context::EMPTY).await);
     assert!(client.is_enabled_or("Y", &Context::EMPTY, true).await);
@@ -130,20 +123,19 @@ async fn a_store_that_has_to_be_asked_is_told_of_as_well_and_its_errors_without_
     assert!(client.is_enabled_or("X", &Context::EMPTY, true).await);
     let expected =
         [("X", false, Some(Reason::Disabled)), ("Y", true, Some(Reason::NotFound)), ("X", true, None)];
-    assert_eq!(observer.take(), expected.map(|(flag, value, reason)| (flag.to_owned(), value, reason)));
-    // Where the caller gets the error there is no answer.
+    assert_eq!(told.take(), expected.map(|(flag, value, reason)| (flag.to_owned(), value, reason)));
     store.push(Operation::Get, Fault::Fail(flipper_core::ErrorKind::Unavailable));
     client.try_is_enabled("X", &Context::EMPTY).await.unwrap_err();
-    assert_eq!(observer.take(), []);
+    assert_eq!(told.take(), [("X".to_owned(), false, None)]);
     // Nor is an illegal name any flag's.
     assert!(client.is_enabled_or("", &Context::EMPTY, true).await);
-    assert_eq!(observer.take(), [(String::new(), true, None)]);
+    assert_eq!(told.take(), [(String::new(), true, None)]);
 }
 
 #[tokio::test]
 async fn a_key_is_a_names_own_and_stays_the_same() {
-    let observer = Observer::default();
-    let client = FeatureFlagClient::builder(MemoryStore::new()).observer(observer.clone()).build();
+    let told = Told::default();
+    let client = FeatureFlagClient::builder(MemoryStore::new()).on_check(told.tell()).build();
     let local = client.local().unwrap();
     for _ in 0..2 {
         for name in ["A", "B"] {
@@ -153,8 +145,8 @@ async fn a_key_is_a_names_own_and_stays_the_same() {
             local.flag(name).is_enabled(&Context::EMPTY);
         }
     }
-    let seen = std::mem::take(&mut *observer.0.lock().unwrap());
-    let keys = |of: &str| -> std::collections::HashSet<u64> {
+    let seen = std::mem::take(&mut *told.0.lock().unwrap());
+    let keys = |of: &str| -> HashSet<u64> {
         seen.iter().filter(|(flag, ..)| flag == of).map(|(_, key, ..)| *key).collect()
     };
     assert_eq!((keys("A").len(), keys("B").len()), (1, 1));
@@ -162,19 +154,42 @@ async fn a_key_is_a_names_own_and_stays_the_same() {
 }
 
 #[test]
-fn an_observer_may_check_flags_itself() {
-    struct Asks(Mutex<Option<LocalClient>>);
-    impl EvaluationObserver for Asks {
-        fn on_evaluation(&self, _: &Observed<'_>) {
-            if let Some(local) = self.0.lock().unwrap().take() {
-                assert!(!local.is_enabled("Y", &Context::EMPTY));
-            }
+fn who_is_told_may_check_and_edit_by_the_same_client() {
+    super::in_time(|| {
+        let local = Arc::new(OnceLock::<LocalClient>::new());
+        let asks = Arc::clone(&local);
+        let client = FeatureFlagClient::builder(MemoryStore::new())
+            .on_check(move |check| {
+                if check.flag == "X" {
+                    let local = asks.get().unwrap();
+                    assert!(local.is_enabled("Y", &Context::EMPTY));
+                    futures_lite::future::block_on(local.client().disable("Y")).unwrap();
+                    assert!(!local.is_enabled("Y", &Context::EMPTY));
+                }
+            })
+            .build();
+        for name in ["X", "Y"] {
+            futures_lite::future::block_on(async {
+                client.create(name).await.unwrap().enable().await.unwrap();
+            });
         }
-    }
-    let asks = Arc::new(Asks(Mutex::default()));
-    let client = FeatureFlagClient::builder(MemoryStore::new()).observer(asks.clone()).build();
-    let local = client.local().unwrap();
-    *asks.0.lock().unwrap() = Some(local.clone());
-    assert!(!local.is_enabled("X", &Context::EMPTY));
-    assert!(asks.0.lock().unwrap().is_none(), "it was asked");
+        let local = local.get_or_init(|| client.local().unwrap());
+        assert!(local.is_enabled("X", &Context::EMPTY));
+        assert!(!local.is_enabled("Y", &Context::EMPTY));
+    });
+}
+
+#[tokio::test]
+async fn all_are_told_in_the_order_in_which_they_came() {
+    let (first, order) = (Told::default(), Arc::new(Mutex::new(Vec::new())));
+    let note = |who: &'static str| {
+        let order = Arc::clone(&order);
+        move |_: &Checked<'_>| order.lock().unwrap().push(who)
+    };
+    let builder = FeatureFlagClient::builder(MemoryStore::new());
+    let client = builder.on_check(note("a")).on_check(first.tell()).on_check(note("b")).build();
+    client.local().unwrap().is_enabled("X", &Context::EMPTY);
+    client.is_enabled("X", &Context::EMPTY).await;
+    assert_eq!(*order.lock().unwrap(), ["a", "b", "a", "b"]);
+    assert_eq!(first.take().len(), 2);
 }

@@ -1,0 +1,195 @@
+//! Flags that are declared by the derive.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use flipper::{
+    AsFlag, Date, ErrorKind, FeatureFlagClient, FileStore, Flags, LocalFlag, MemoryStore, Reason, Timestamp,
+    ctx,
+};
+use futures_lite::future::block_on;
+
+#[derive(Flags, Clone, Copy, Debug, PartialEq)]
+enum Feature {
+    /// The checkout on one page.
+    ///
+    /// With express payment.
+    #[flag(name = "CHECKOUT", owner = "payments", expires = "2027-01-31")]
+    Checkout,
+    #[flag(name = "new rates/ü", default = true)]
+    #[doc = " Rates."]
+    NewRates,
+    #[flag(name = "SALE", default = false)]
+    Sale,
+}
+
+/// For those who have no `flipper`.
+mod core_alone {
+    #[derive(flipper::Flags, Clone, Copy, Debug, PartialEq)]
+    #[flags(crate = flipper_core)]
+    pub(super) enum Other {
+        #[flag(name = "OTHER", expires = "2000-02-29")]
+        Other,
+        #[flag(name = "SALE", default = true)]
+        Sale,
+    }
+}
+
+use core_alone::Other;
+
+fn client() -> FeatureFlagClient {
+    FeatureFlagClient::new(MemoryStore::new())
+}
+
+#[test]
+fn what_is_declared_is_what_is_known() {
+    assert_eq!(Feature::ALL, [Feature::Checkout, Feature::NewRates, Feature::Sale]);
+    let checkout = Feature::Checkout.definition();
+    assert_eq!(checkout.name(), "CHECKOUT");
+    assert_eq!(checkout.owner(), Some("payments"));
+    assert_eq!(checkout.expiry(), Date::new(2027, 1, 31));
+    assert_eq!(checkout.description(), "The checkout on one page.\n\nWith express payment.");
+    assert!(!checkout.default_value());
+
+    let rates = Feature::NewRates.definition();
+    assert_eq!((rates.name(), rates.owner(), rates.expiry()), ("new rates/ü", None, None));
+    assert_eq!(rates.description(), "Rates.");
+    assert!(rates.default_value());
+
+    assert_eq!(Feature::from_name("SALE"), Some(Feature::Sale));
+    assert_eq!(Feature::from_name("sale"), None);
+}
+
+#[test]
+fn defaults_count_wherever_a_flag_is_asked() {
+    block_on(async {
+        let client = client();
+        let local = client.local().unwrap();
+        for flag in Feature::ALL {
+            let default = flag.default_value();
+            assert_eq!(default, *flag == Feature::NewRates);
+            assert_eq!(flag.is_enabled(&client, &ctx! {}).await, default);
+            assert_eq!(flag.is_enabled_local(&local, &ctx! {}), default);
+            assert_eq!(flag.local(&local).is_enabled(&ctx! {}), default);
+            let evaluation = flag.evaluate(&client, &ctx! {}).await.unwrap();
+            assert_eq!((evaluation.value, evaluation.reason), (default, Reason::NotFound));
+            assert_eq!(flag.flag_default(), default);
+        }
+    });
+}
+
+#[test]
+fn a_flag_that_is_there_answers_in_the_place_of_its_default() {
+    block_on(async {
+        let client = client();
+        let local = client.local().unwrap();
+        let handle: LocalFlag = Feature::NewRates.local(&local);
+        assert!(handle.is_enabled(&ctx! {}));
+        client.create("new rates/ü").await.unwrap();
+        assert!(!handle.is_enabled(&ctx! {}));
+        assert!(!handle.clone().is_enabled(&ctx! {}));
+        assert!(!Feature::NewRates.is_enabled(&client, &ctx! {}).await);
+        Feature::NewRates.get(&client).enable().await.unwrap();
+        assert!(Feature::NewRates.is_enabled_local(&local, &ctx! {}));
+    });
+}
+
+#[test]
+fn creating_what_is_missing_changes_no_answer() {
+    block_on(async {
+        let client = client();
+        client.create("SALE").await.unwrap().enable().await.unwrap();
+        assert_eq!(Feature::create_missing(&client).await.unwrap(), [Feature::Checkout, Feature::NewRates]);
+        assert_eq!(Feature::create_missing(&client).await.unwrap(), []);
+        assert!(!Feature::Checkout.is_enabled(&client, &ctx! {}).await);
+        assert!(Feature::NewRates.is_enabled(&client, &ctx! {}).await);
+        assert!(Feature::Sale.is_enabled(&client, &ctx! {}).await, "it stays as it was");
+    });
+}
+
+#[test]
+fn verify_finds_what_is_missing_unknown_expired_and_declared_twice() {
+    block_on(async {
+        let client = client();
+        for name in ["SALE", "SHOP_OLD", "BLOG"] {
+            client.create(name).await.unwrap();
+        }
+        let names = |found: &[&'static flipper::FlagDefinition]| {
+            found.iter().map(|flag| flag.name()).collect::<Vec<_>>()
+        };
+
+        let last_day = Date::new(2027, 1, 31).unwrap().end();
+        let found =
+            Feature::verify(&client).at(Timestamp::from_micros(last_day.as_micros() - 1)).await.unwrap();
+        assert_eq!(names(&found.missing), ["CHECKOUT", "new rates/ü"]);
+        assert_eq!(found.unknown, ["BLOG", "SHOP_OLD"]);
+        assert_eq!(names(&found.expired), Vec::<&str>::new());
+
+        let found = Feature::verify(&client).and::<Other>().prefix("SHOP_").at(last_day).await.unwrap();
+        assert_eq!(names(&found.missing), ["CHECKOUT", "new rates/ü", "OTHER"]);
+        assert_eq!(found.unknown, ["SHOP_OLD"]);
+        assert_eq!(names(&found.expired), ["CHECKOUT", "OTHER"]);
+        assert_eq!(names(&found.declared_twice), ["SALE"]);
+        let text = found.to_string();
+        for line in [
+            "missing: \"CHECKOUT\" is not in the store, and off by default (owner: payments)",
+            "missing: \"new rates/ü\" is not in the store, and on by default",
+            "expired: \"OTHER\" was to be gone after 2000-02-29",
+            "declared twice: \"SALE\" is declared in several places of the code",
+            "unknown: \"SHOP_OLD\" is in the store, and not in the code",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\nis not in\n{text}");
+        }
+
+        Feature::create_missing(&client).await.unwrap();
+        let found = Feature::verify(&client).prefix("NONE_").at(Timestamp::from_secs(0)).await.unwrap();
+        assert!(found.is_empty(), "{found}");
+    });
+}
+
+#[test]
+fn verify_asks_the_clock_of_the_client() {
+    let at = |time| {
+        let client = FeatureFlagClient::builder(MemoryStore::new()).clock(move || time).build();
+        block_on(Feature::verify(&client).into_future()).unwrap().expired.len()
+    };
+    assert_eq!(at(Timestamp::from_secs(1_700_000_000)), 0);
+    assert_eq!(at(Timestamp::from_secs(1_900_000_000)), 1);
+}
+
+#[test]
+fn records_that_cannot_be_read_are_told_and_are_not_missing() {
+    let path = std::env::temp_dir().join(format!("flags-verify-{}.json", std::process::id()));
+    std::fs::write(&path, r#"{"SALE": 7, "SHOP_BROKEN": 7, "BLOG_BROKEN": 7}"#).unwrap();
+    block_on(async {
+        let client = FeatureFlagClient::new(FileStore::open(&path).unwrap());
+        let found = Feature::verify(&client).prefix("SHOP_").at(Timestamp::from_secs(0)).await.unwrap();
+        assert_eq!(found.unreadable, ["SALE", "SHOP_BROKEN"]);
+        assert_eq!(found.unknown, ["SHOP_BROKEN"]);
+        assert!(found.missing.iter().all(|flag| flag.name() != "SALE"), "{found}");
+        assert!(found.to_string().contains("unreadable: the record of \"SALE\" cannot be read\n"), "{found}");
+        // What cannot be read is left for somebody to look at.
+        assert!(!Feature::create_missing(&client).await.unwrap().contains(&Feature::Sale));
+    });
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_store_that_cannot_be_listed_is_an_error() {
+    block_on(async {
+        let client = client();
+        client.close().await.unwrap();
+        let error = Feature::verify(&client).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.operation(), Some("verify"));
+    });
+}
+
+#[test]
+fn a_flag_is_named_by_what_is_at_hand() {
+    fn name(flag: &impl AsFlag) -> (String, bool) {
+        (flag.flag_name().to_owned(), flag.flag_default())
+    }
+    let owned = String::from("A");
+    assert_eq!(name(&"A"), ("A".to_owned(), false));
+    assert_eq!(name(&&owned), name(&owned));
+    assert_eq!(name(&Feature::NewRates), ("new rates/ü".to_owned(), true));
+}

@@ -1,0 +1,8 @@
+use flipper::Flags;
+
+#[derive(Flags, Clone, Copy)]
+struct Feature {
+    checkout: bool,
+}
+
+fn main() {}

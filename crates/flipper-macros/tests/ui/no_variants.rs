@@ -1,0 +1,6 @@
+use flipper::Flags;
+
+#[derive(Flags, Clone, Copy)]
+enum Feature {}
+
+fn main() {}
