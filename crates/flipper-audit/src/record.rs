@@ -155,19 +155,19 @@ impl Record {
         json::member(out, "flag", |out| json::text(out, &self.flag));
         json::member(out, "events", |out| json::list(out, &self.events, |out, event| json::text(out, event)));
         json::member(out, "actor", |out| {
-            json::option(out, self.actor.as_ref(), |out, actor| json::text(out, actor))
+            json::option(out, self.actor.as_ref(), |out, actor| json::text(out, actor));
         });
         json::member(out, "source", |out| json::text(out, self.source.as_str()));
         json::member(out, "attempt", |out| out.push_str(&self.attempt.to_string()));
         json::member(out, "outcome", |out| json::text(out, self.outcome.as_str()));
         json::member(out, "before", |out| {
-            json::option(out, self.before.as_ref(), |out, record| json::embed(out, record))
+            json::option(out, self.before.as_ref(), |out, record| json::embed(out, record));
         });
         if self.was_unreadable {
             json::member(out, "was_unreadable", |out| out.push_str("true"));
         }
         json::member(out, "after", |out| {
-            json::option(out, self.after.as_ref(), |out, record| json::embed(out, record))
+            json::option(out, self.after.as_ref(), |out, record| json::embed(out, record));
         });
         json::member(out, "difference", |out| json::list(out, &self.difference, difference));
     }

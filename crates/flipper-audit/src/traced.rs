@@ -49,7 +49,7 @@ impl Subscriber for TracingSubscriber {
             Outcome::Done => tell!(Level::INFO, "a flag was changed"),
             Outcome::NotDone => tell!(Level::DEBUG, "a flag was not changed"),
             Outcome::NotReplicated => {
-                tell!(Level::WARN, "a flag was changed, and the change is not replicated")
+                tell!(Level::WARN, "a flag was changed, and the change is not replicated");
             }
             _ => tell!(Level::WARN, "a flag may have been changed: nobody can tell"),
         }

@@ -60,7 +60,6 @@ mod settings;
 mod stores;
 mod wrapper;
 
-pub use address::open;
 /// The audit log, and what traces, measures and tells changes and checks: features `audit`, `audit-tracing`, `audit-metrics`, `audit-webhook`.
 #[cfg(any(
     feature = "audit",

@@ -22,7 +22,7 @@ async fn of_sixteen_thousand_changes_in_redis_each_is_there_once_and_in_order() 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
     let client = FeatureFlagClient::builder(RedisStore::connect(&server.url()).await.unwrap())
-        .deadline(Duration::from_secs(60))
+        .deadline(Duration::from_mins(1))
         .build();
     let log = AuditLog::builder().fsync(Fsync::Every(Duration::from_millis(100))).rotate_at(1 << 20);
     let log = log.open(&path).unwrap();

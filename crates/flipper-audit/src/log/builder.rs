@@ -119,7 +119,7 @@ impl AuditLogBuilder {
         };
         let files = Files::new(path).map_err(|error| of_io(&error))?;
         let chain = Chain::new(self.key.clone());
-        let writer = Writer::open(files.clone(), chain, self.longest, self.fsync == Fsync::Always);
+        let writer = Writer::open(&files, chain, self.longest, self.fsync == Fsync::Always);
         let writer = writer.map_err(|error| match error {
             NotOpened::Io(error) => of_io(&error),
             NotOpened::Locked => {

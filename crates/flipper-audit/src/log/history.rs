@@ -45,7 +45,7 @@ impl Entry {
             _ => None,
         };
         let resolves = members.number("of");
-        Ok(Self { seq, time, kind, record, resolves, text })
+        Ok(Self { text, seq, time, kind, record, resolves })
     }
 
     /// Returns its number in the log, from 1 on.

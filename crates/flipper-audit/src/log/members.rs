@@ -73,7 +73,7 @@ impl Header {
         crate::json::member(out, "file", |out| out.push_str(&self.file.to_string()));
         let after = self.after.as_ref();
         crate::json::member(out, "after", |out| {
-            crate::json::option(out, after, |out, name| crate::json::text(out, name))
+            crate::json::option(out, after, |out, name| crate::json::text(out, name));
         });
         crate::json::member(out, "chain", |out| crate::json::text(out, &self.chain));
     }

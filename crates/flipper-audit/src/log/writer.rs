@@ -20,10 +20,10 @@ pub(super) struct Writer {
     head: Head,
     header: Header,
     /// How many lines could not be written since the last one that could.
-    lost: u64,
+    unwritten: u64,
     /// Since when.
     lost_since: Option<Timestamp>,
-    lost_in_all: u64,
+    lost: u64,
     syncs: bool,
 }
 
@@ -55,23 +55,15 @@ impl Writer {
     pub(super) fn new(writer: Box<dyn io::Write + Send>, chain: Chain, syncs: bool) -> io::Result<Self> {
         let header = new_header(&chain);
         let output = Output::Other { writer, rest: Vec::new() };
-        let mut new = Self {
-            output,
-            chain,
-            head: Head::START,
-            header,
-            lost: 0,
-            lost_since: None,
-            lost_in_all: 0,
-            syncs,
-        };
+        let mut new =
+            Self { output, chain, head: Head::START, header, unwritten: 0, lost_since: None, lost: 0, syncs };
         new.begin()?;
         Ok(new)
     }
 
     /// Opens a log in a file, or begins one.
     pub(super) fn open(
-        files: Files,
+        files: &Files,
         chain: Chain,
         longest: Option<u64>,
         syncs: bool,
@@ -106,8 +98,7 @@ impl Writer {
             }
             (None, None) => (output(0, 1)?, new_header(&chain), Head::START, true),
         };
-        let mut writer =
-            Self { output, chain, head, header, lost: 0, lost_since: None, lost_in_all: 0, syncs };
+        let mut writer = Self { output, chain, head, header, unwritten: 0, lost_since: None, lost: 0, syncs };
         if is_new {
             writer.begin()?;
         }
@@ -127,7 +118,7 @@ impl Writer {
     }
 
     pub(super) fn lost(&self) -> u64 {
-        self.lost_in_all
+        self.lost
     }
 
     /// The file, to be flushed by somebody else.
@@ -152,8 +143,8 @@ impl Writer {
         let written = self.append_after_lost(kind, time, members);
         // What was to be announced, and was vetoed, has not happened.
         if written.is_err() && kind != LineKind::Intent {
+            self.unwritten += 1;
             self.lost += 1;
-            self.lost_in_all += 1;
             self.lost_since.get_or_insert(time);
         }
         let head = written?;
@@ -169,12 +160,12 @@ impl Writer {
         time: Timestamp,
         members: &dyn Fn(&mut String),
     ) -> io::Result<Head> {
-        if let (Some(since), count @ 1..) = (self.lost_since, self.lost) {
+        if let (Some(since), count @ 1..) = (self.lost_since, self.unwritten) {
             self.put(LineKind::Lost, Timestamp::now(), &|out| {
                 json::member(out, "count", |out| out.push_str(&count.to_string()));
                 json::member(out, "since", |out| json::text(out, &crate::time::write(since)));
             })?;
-            (self.lost, self.lost_since) = (0, None);
+            (self.unwritten, self.lost_since) = (0, None);
         }
         self.put(kind, time, members)
     }

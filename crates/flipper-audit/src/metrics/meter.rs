@@ -122,7 +122,9 @@ impl EvaluationMeter {
             is_running
         });
         let mut counts = ended.clone();
-        running.iter().for_each(|thread| thread.add_to(&mut counts));
+        for thread in running.iter() {
+            thread.add_to(&mut counts);
+        }
         drop(threads);
         let mut counts: Vec<_> =
             counts.into_iter().flat_map(|(flag, counts)| counts.of(&flag).collect::<Vec<_>>()).collect();

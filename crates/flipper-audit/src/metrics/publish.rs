@@ -8,6 +8,9 @@ use flipper_core::{Freshness, Snapshot, Timestamp};
 
 use super::meter::EvaluationMeter;
 
+/// A flag, an answer, a reason.
+type Kind = (Box<str>, bool, &'static str);
+
 /// Tells the facade `metrics` what is not told as it happens: the counts of an [`EvaluationMeter`], and how snapshots, caches and replicas are.
 ///
 /// Call [`publish`](Self::publish) before each scrape, or every few seconds.
@@ -52,7 +55,7 @@ impl MetricsPublisher {
     /// Tells what a meter counts.
     pub fn evaluations(self, meter: EvaluationMeter) -> Self {
         // Increments, so that several meters and processes add up.
-        let told: Mutex<HashMap<(Box<str>, bool, &'static str), u64>> = Mutex::default();
+        let told: Mutex<HashMap<Kind, u64>> = Mutex::default();
         self.source(move || {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
             for count in meter.counts() {

@@ -1,8 +1,9 @@
 //! A bounded queue before a sink.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flipper_core::events::{Edit, Handled, Outcome, Subscriber};
@@ -54,7 +55,8 @@ use crate::redact::Redaction;
 pub struct SinkQueue(Arc<Shared>);
 
 struct Shared {
-    queue: mpsc::Sender<Record>,
+    /// Until it is shut down.
+    queue: Mutex<Option<mpsc::Sender<Record>>>,
     close: Mutex<Option<oneshot::Sender<Close>>>,
     counters: Arc<Counters>,
     redaction: Redaction,
@@ -71,6 +73,7 @@ struct Counters {
     sent: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
+    queued: AtomicU64,
 }
 
 /// Says what has become of the changes of a [`SinkQueue`].
@@ -123,7 +126,12 @@ impl SinkQueueBuilder {
         let theirs = Arc::clone(&counters);
         let run = move || runtime.block_on(run(sink, records, closed, &theirs));
         std::thread::Builder::new().name("flipper-sink".to_owned()).spawn(run).map_err(unavailable)?;
-        let shared = Shared { queue, close: Mutex::new(Some(close)), counters, redaction: self.redaction };
+        let shared = Shared {
+            queue: Mutex::new(Some(queue)),
+            close: Mutex::new(Some(close)),
+            counters,
+            redaction: self.redaction,
+        };
         Ok(SinkQueue(Arc::new(shared)))
     }
 }
@@ -139,11 +147,15 @@ impl SinkQueue {
         client.events().register_subscriber(Arc::new(self.clone()));
     }
 
+    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<Record>>> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns what has become of the changes so far.
     pub fn stats(&self) -> QueueStats {
-        let Counters { sent, failed, dropped } = &*self.0.counters;
-        let [sent, failed, dropped] = [sent, failed, dropped].map(|counter| counter.load(Ordering::Relaxed));
-        let queued = self.0.queue.max_capacity().saturating_sub(self.0.queue.capacity()) as u64;
+        let Counters { sent, failed, dropped, queued } = &*self.0.counters;
+        let [sent, failed, dropped, queued] =
+            [sent, failed, dropped, queued].map(|counter| counter.load(Ordering::Relaxed));
         QueueStats { sent, failed, dropped, queued }
     }
 
@@ -151,6 +163,8 @@ impl SinkQueue {
     /// later. A sink that blocks its thread is not waited for any longer either.
     pub async fn shutdown(&self, limit: Duration) -> QueueStats {
         let close = self.0.close.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // What is sent later finds no queue.
+        drop(self.sender().take());
         if let Some(close) = close {
             let (done, is_done) = oneshot::channel();
             // Longer than anybody waits.
@@ -177,94 +191,60 @@ impl Subscriber for SinkQueue {
     fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
         if outcome != Outcome::NotDone {
             let record = Record::of_edit(edit, outcome, &self.0.redaction);
-            if self.0.queue.try_send(record).is_err() {
-                self.0.counters.dropped.fetch_add(1, Ordering::Relaxed);
+            let counters = &self.0.counters;
+            // First, as the thread may have it before this goes on.
+            counters.queued.fetch_add(1, Ordering::Relaxed);
+            if self.sender().as_ref().is_none_or(|queue| queue.try_send(record).is_err()) {
+                counters.queued.fetch_sub(1, Ordering::Relaxed);
+                counters.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
         Ok(())
     }
 }
 
-/// Takes records to the sink until the queue is closed or gone.
+/// Takes records to the sink until the queue is closed and empty, there is no time left, or nobody has the queue any longer.
 async fn run(
     mut sink: impl Sink,
     mut records: mpsc::Receiver<Record>,
     closed: oneshot::Receiver<Close>,
     counters: &Counters,
 ) {
-    let mut closed = Some(closed);
-    let mut closing: Option<Close> = None;
-    loop {
-        let record = match &closing {
-            // What is sent later finds no queue.
-            Some(_) => match records.try_recv() {
-                Ok(record) => Some(record),
-                Err(_) => break,
-            },
-            None => {
-                let is_closed = closed.take();
-                let Some(mut is_closed) = is_closed else { break };
-                tokio::select! {
-                    record = records.recv() => {
-                        closed = Some(is_closed);
-                        record
-                    }
-                    close = &mut is_closed => {
-                        records.close();
-                        match close {
-                            Ok(close) => {
-                                closing = Some(close);
-                                continue;
-                            }
-                            Err(_) => break,
-                        }
-                    }
+    let mut done = None;
+    let is_sending = Cell::new(false);
+    let out_of_time = async {
+        if let Ok(close) = closed.await {
+            done = Some(close.done);
+            tokio::time::sleep_until(close.deadline).await;
+        }
+    };
+    let all_told = async {
+        while let Some(record) = records.recv().await {
+            counters.queued.fetch_sub(1, Ordering::Relaxed);
+            is_sending.set(true);
+            match sink.send(&record).await {
+                Ok(()) => counters.sent.fetch_add(1, Ordering::Relaxed),
+                Err(error) => {
+                    log::error!(target: "flipper::audit", "a change of {:?} could not be told: {error}", record.flag);
+                    counters.failed.fetch_add(1, Ordering::Relaxed)
                 }
-            }
-        };
-        let Some(record) = record else { break };
-        let is_sent = {
-            let mut send = std::pin::pin!(sink.send(&record));
-            loop {
-                match (&mut closing, &mut closed) {
-                    (Some(close), _) => match tokio::time::timeout_at(close.deadline, send.as_mut()).await {
-                        Ok(result) => break Some(result),
-                        Err(_) => break None,
-                    },
-                    (None, Some(is_closed)) => tokio::select! {
-                        result = send.as_mut() => break Some(result),
-                        close = is_closed => {
-                            records.close();
-                            match close {
-                                Ok(close) => closing = Some(close),
-                                // Nobody is left to wait for it.
-                                Err(_) => break None,
-                            }
-                        }
-                    },
-                    (None, None) => break None,
-                }
-            }
-        };
-        match is_sent {
-            Some(Ok(())) => counters.sent.fetch_add(1, Ordering::Relaxed),
-            Some(Err(error)) => {
-                log::error!(target: "flipper::audit", "a change of {:?} could not be told: {error}", record.flag);
-                counters.failed.fetch_add(1, Ordering::Relaxed)
-            }
-            None => {
-                counters.dropped.fetch_add(1, Ordering::Relaxed);
-                break;
-            }
-        };
+            };
+            is_sending.set(false);
+        }
+    };
+    tokio::select! {
+        () = all_told => {}
+        () = out_of_time => {}
     }
     records.close();
+    let mut dropped = u64::from(is_sending.get());
     while records.try_recv().is_ok() {
-        counters.dropped.fetch_add(1, Ordering::Relaxed);
+        counters.queued.fetch_sub(1, Ordering::Relaxed);
+        dropped += 1;
     }
-    if let Some(close) = closing {
-        let _ = close.done.send(());
-    }
+    counters.dropped.fetch_add(dropped, Ordering::Relaxed);
+    // Whoever waits reads the counters next.
+    drop(done);
 }
 
 impl fmt::Debug for SinkQueue {

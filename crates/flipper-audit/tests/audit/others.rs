@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flipper_audit::{AuditLog, LineKind, Verifier};
-use flipper_core::{ErrorKind, FeatureFlagClient, Store};
+use flipper_core::{
+    BoxStream, Capabilities, ErrorKind, Expect, FeatureFlagClient, Flag, FlagName, Listed, Page, Result,
+    Store, Version, Versioned,
+};
 use flipper_memory::MemoryStore;
 use flipper_testkit::{Fault, FaultStore, Operation};
 
@@ -187,11 +190,10 @@ async fn a_change_in_doubt_is_recorded_and_later_whether_it_has_happened() {
         assert!(tokio::time::timeout(Duration::from_millis(50), client.enable("X")).await.is_err());
         assert_eq!(changes(&path), ["create X client done", "enable X client unknown"]);
         client.set_client_data("X", [("a", 1)]).await.unwrap();
-        use LineKind::{Begin, Change, Resolved};
         let expected: &[LineKind] = if has_happened {
-            &[Begin, Change, Change, Resolved, Change]
+            &[LineKind::Begin, LineKind::Change, LineKind::Change, LineKind::Resolved, LineKind::Change]
         } else {
-            &[Begin, Change, Change, Change]
+            &[LineKind::Begin, LineKind::Change, LineKind::Change, LineKind::Change]
         };
         assert_eq!(kinds(&path), expected);
         if has_happened {
@@ -217,45 +219,37 @@ async fn an_edit_that_nobody_waits_for_is_recorded_as_in_doubt() {
     assert!(!kinds(&path).contains(&LineKind::Resolved));
 }
 
+/// A store that nobody can watch.
+#[derive(Debug)]
+struct Deaf(MemoryStore);
+
+#[async_trait::async_trait]
+impl Store for Deaf {
+    async fn get(&self, name: FlagName<'_>) -> Result<Option<Versioned<Flag>>> {
+        self.0.get(name).await
+    }
+
+    async fn put(&self, flag: &Flag, expect: Expect<'_>) -> Result<Version> {
+        self.0.put(flag, expect).await
+    }
+
+    async fn delete(&self, name: FlagName<'_>, expect: Expect<'_>) -> Result<bool> {
+        self.0.delete(name, expect).await
+    }
+
+    fn list(&self, page: Page) -> BoxStream<'_, Result<Listed>> {
+        self.0.list(page)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_cannot_be_watched_says_so() {
     let (_directory, path) = place();
-    let store = flipper_testkit::RecordingStore::new(MemoryStore::new());
-    // A fault store watches what is behind it; this one has nothing to be watched.
-    #[derive(Debug)]
-    struct Deaf(flipper_testkit::RecordingStore<MemoryStore>);
-    #[async_trait::async_trait]
-    impl Store for Deaf {
-        async fn get(
-            &self,
-            name: flipper_core::FlagName<'_>,
-        ) -> flipper_core::Result<Option<flipper_core::Versioned<flipper_core::Flag>>> {
-            self.0.get(name).await
-        }
-        async fn put(
-            &self,
-            flag: &flipper_core::Flag,
-            expect: flipper_core::Expect<'_>,
-        ) -> flipper_core::Result<flipper_core::Version> {
-            self.0.put(flag, expect).await
-        }
-        async fn delete(
-            &self,
-            name: flipper_core::FlagName<'_>,
-            expect: flipper_core::Expect<'_>,
-        ) -> flipper_core::Result<bool> {
-            self.0.delete(name, expect).await
-        }
-        fn list(
-            &self,
-            page: flipper_core::Page,
-        ) -> flipper_core::BoxStream<'_, flipper_core::Result<flipper_core::Listed>> {
-            self.0.list(page)
-        }
-        fn capabilities(&self) -> flipper_core::Capabilities {
-            self.0.capabilities()
-        }
-    }
     let log = quick().open(&path).unwrap();
-    assert_eq!(log.follow(Arc::new(Deaf(store))).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    let followed = log.follow(Arc::new(Deaf(MemoryStore::new()))).await;
+    assert_eq!(followed.unwrap_err().kind(), ErrorKind::Unsupported);
 }

@@ -58,19 +58,16 @@ pub fn snapshot(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> Snapshot {
 
 /// A client of a memory store with a flag of each name, loaded from bytes as from any store.
 pub fn client(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
-    loaded(FeatureFlagClient::new(MemoryStore::new()), names, flag)
+    loaded(&FeatureFlagClient::new(MemoryStore::new()), names, flag)
 }
 
 /// The same, and each check is counted.
 pub fn metered(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
-    loaded(
-        FeatureFlagClient::builder(MemoryStore::new()).on_check(EvaluationMeter::new().counter()).build(),
-        names,
-        flag,
-    )
+    let counter = EvaluationMeter::new().counter();
+    loaded(&FeatureFlagClient::builder(MemoryStore::new()).on_check(counter).build(), names, flag)
 }
 
-fn loaded(client: FeatureFlagClient, names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
+fn loaded(client: &FeatureFlagClient, names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
     let stored: Vec<_> = names.iter().map(|name| flag(name).as_json().to_owned()).collect();
     let read = |(name, stored): (&Box<str>, String)| {
         record(Flag::read(FlagName::new(name).unwrap(), stored.as_bytes()).unwrap())
