@@ -2,7 +2,7 @@
 //!
 //! Run it with `cargo run --example audit_log`.
 
-use flipper::audit::{AuditLog, History, Verifier, print};
+use flipper::audit::{AuditLog, History, Verifier};
 use flipper::{Condition, FeatureFlagClient, MemoryStore, Semantics, Timestamp, ctx};
 
 #[tokio::main]
@@ -22,22 +22,32 @@ async fn main() -> flipper::Result<()> {
         .await?;
 
     println!("What has happened:");
-    let out = &mut std::io::stdout();
-    print::show(&History::of(&path), out)?;
+    for entry in History::of(&path).entries()? {
+        let entry = entry?;
+        let Some(record) = entry.record() else { continue };
+        let actor = record.actor.as_deref().unwrap_or("somebody");
+        println!("#{}: {} of {} by {actor}", entry.number(), record.events.join(", "), record.flag);
+        for difference in &record.difference {
+            println!("    {} is another one", difference.path);
+        }
+    }
 
     println!("\nWhat the flag said before bob's change:");
-    print::at(&History::of(&path), "CHECKOUT", then, &ctx! { plan: "lead" }, Semantics::Documented, out)?;
+    let state = History::of(&path).state_at("CHECKOUT", then)?;
+    if let Some(explanation) = state.explain(&ctx! { plan: "lead" }, Semantics::Documented) {
+        print!("{explanation}");
+    }
 
     // Kept where nobody who can write the log can write.
     let head = log.head();
     let verifier = Verifier::new(&path).key("in earnest, 32 random bytes").head(head);
-    println!("\nIs it as it was written?");
-    print::verify(&verifier, out)?;
+    println!("\nIs it as it was written? {}", verifier.run()?.is_intact());
 
-    println!("\nSomebody puts the blame on alice:");
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let _ = std::fs::write(&path, text.replace("\"actor\":\"bob\"", "\"actor\":\"alice\""));
-    print::verify(&verifier, out)?;
+    if let Some(damage) = verifier.run()?.damage {
+        println!("Somebody has put the blame on alice: {damage}");
+    }
     let _ = std::fs::remove_file(&path);
     Ok(())
 }

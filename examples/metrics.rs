@@ -1,55 +1,66 @@
-//! What checks and stores do, for Prometheus.
+//! What checks and stores do, for Prometheus: flags in Redis, mirrored for some and cached for others.
 //!
-//! Run it with `cargo run --example metrics`, or with `cargo run --example metrics -- --serve` and look at
-//! <http://127.0.0.1:9464/metrics>.
+//! ```sh
+//! docker compose up -d --wait redis            # or any other server; REDIS_URL says where, redis://127.0.0.1 unless it is set
+//! cargo run --example metrics
+//! cargo run --example metrics -- serve         # on http://127.0.0.1:9464/metrics; Ctrl-C ends it
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use flipper::audit::{EvaluationMeter, MeteredStore, MetricsPublisher};
-use flipper::{CachedStore, FeatureFlagClient, MemoryStore, ctx};
+use flipper::{CachedStore, FeatureFlagClient, MirrorStore, OpenOptions, ctx};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+const FLAG: &str = "EXAMPLE_METRICS";
+
 #[tokio::main]
-async fn main() -> flipper::Result<()> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1".to_owned());
     // The recorder renders; to serve that takes no more than what is at the end of this file.
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
-    let _ = metrics::set_global_recorder(recorder);
+    metrics::set_global_recorder(recorder)?;
 
-    // In earnest, a `RedisStore` is measured, and the cache is before it.
-    let store = MeteredStore::new("redis", MemoryStore::new());
-    let cached = Arc::new(CachedStore::new(store));
+    // What is measured is Redis: the mirror and the cache are before it.
+    let redis = Arc::new(MeteredStore::new("redis", OpenOptions::new().open_store(&address).await?));
+    let mirror = MirrorStore::start(Arc::clone(&redis)).await?;
+    let cache = Arc::new(CachedStore::new(redis));
     let meter = EvaluationMeter::new();
-    let client = FeatureFlagClient::builder(Arc::clone(&cached)).on_check(meter.counter()).build();
+    let mirrored = FeatureFlagClient::builder(mirror).on_check(meter.counter()).build();
+    let cached = FeatureFlagClient::builder(Arc::clone(&cache)).on_check(meter.counter()).build();
+    let local = mirrored.local()?;
     let publisher = MetricsPublisher::new()
         .evaluations(meter)
-        .cache("redis", move || (cached.stats().hits, cached.stats().misses));
+        .snapshot("redis", local.snapshot().clone())
+        .cache("redis", move || (cache.stats().hits, cache.stats().misses));
 
-    client.create("CHECKOUT").await?.enable().await?;
+    mirrored.create(FLAG).await?.enable().await?;
     for user_id in 0..1_000 {
-        client.is_enabled("CHECKOUT", &ctx! { user_id: user_id }).await;
+        local.is_enabled(FLAG, &ctx! { user_id: user_id });
+        cached.is_enabled(FLAG, &ctx! { user_id: user_id }).await;
     }
-    client.is_enabled("CHEKCOUT", &ctx! {}).await;
+    cached.is_enabled("EXAMPLE_MISSPELT", &ctx! {}).await;
+    mirrored.destroy(FLAG).await?;
 
     // Before each scrape.
     publisher.publish();
     let is_of_flipper = |line: &&str| line.starts_with("flipper_") && !line.contains("quantile");
     handle.render().lines().filter(is_of_flipper).for_each(|line| println!("{line}"));
-    if std::env::args().any(|argument| argument == "--serve") {
-        serve(&handle, &publisher).await;
+    if std::env::args().any(|argument| argument == "serve") {
+        serve(&handle, &publisher).await?;
     }
-    Ok(())
+    mirrored.close().await?;
+    Ok(cached.close().await?)
 }
 
-async fn serve(handle: &PrometheusHandle, publisher: &MetricsPublisher) {
-    let Ok(listener) = TcpListener::bind("127.0.0.1:9464").await else {
-        println!("port 9464 is taken");
-        return;
-    };
-    while let Ok((mut stream, _)) = listener.accept().await {
+async fn serve(handle: &PrometheusHandle, publisher: &MetricsPublisher) -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:9464").await?;
+    loop {
+        let (mut stream, _) = listener.accept().await?;
         publisher.publish();
         handle.run_upkeep();
         let body = handle.render();

@@ -82,7 +82,7 @@ pub use self::difference::Difference;
 #[cfg(feature = "log")]
 pub use self::log::{
     AuditLog, AuditLogBuilder, AuditStats, Damage, DamageKind, Entries, Entry, Fsync, Head, History,
-    LineKind, StateAt, Verification, Verifier, print,
+    LineKind, StateAt, Verification, Verifier,
 };
 #[cfg(feature = "metrics")]
 pub use self::metrics::{EvaluationCount, EvaluationMeter, MeteredStore, MetricsPublisher};

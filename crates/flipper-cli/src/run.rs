@@ -75,6 +75,7 @@ async fn dispatch(run: &mut Run, command: Command) -> Result<Code> {
         Command::Copy(args) => commands::copy::copy(run, &args).await,
         Command::Diff(args) => commands::diff::diff(run, &args).await,
         Command::Verify(args) => commands::verify::verify(run, &args).await,
+        Command::Audit(args) => commands::audit::audit(run, &args),
         Command::ServeThrift(args) => commands::serve::serve(run, &args).await,
         Command::Demo => commands::demo::demo(run),
         Command::Completions(args) => commands::generate::completions(run, &args),

@@ -47,6 +47,12 @@ impl Moment {
         then.strftime(format).to_string()
     }
 
+    /// Shows a time with its date and its seconds.
+    pub(crate) fn exact(&self, time: Timestamp) -> String {
+        let zoned = self.zoned(time);
+        zoned.map_or_else(|| self.show(time), |then| then.strftime("%Y-%m-%d %H:%M:%S %Z").to_string())
+    }
+
     /// Shows the time of the day, with its seconds.
     pub(crate) fn clock(&self) -> String {
         self.zoned(self.now).map_or_else(String::new, |now| now.strftime("%H:%M:%S").to_string())

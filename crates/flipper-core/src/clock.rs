@@ -94,9 +94,9 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
-/// Tells the time to evaluations.
+/// Tells the time to evaluations, of which only ramps ask for it, and to edits.
 ///
-/// Only ramps ask for it. Tests put a clock of their own in its place; any `Fn() -> Timestamp` is one.
+/// Tests put a clock of their own in its place; any `Fn() -> Timestamp` is one.
 ///
 /// # Examples
 ///
@@ -109,6 +109,19 @@ impl std::ops::Add<Duration> for Timestamp {
 pub trait Clock: Send + Sync {
     /// Returns the current time. Called at most once per evaluation; must not block.
     fn now(&self) -> Timestamp;
+
+    /// Returns the current time for what is written down: when a flag was made, when an edit was. [`now`](Self::now) unless a clock
+    /// can be read at more length, and more exactly.
+    ///
+    /// ```
+    /// use flipper_core::{Clock, SystemClock, Timestamp};
+    ///
+    /// let before = Timestamp::now();
+    /// assert!(SystemClock.exact_now() >= before);
+    /// ```
+    fn exact_now(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
@@ -121,7 +134,7 @@ impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
 ///
 /// On Linux and Android this is the time of the kernel's last tick, usually at most 10 ms ago, so it may be before a
 /// [`Timestamp::now`] that was read earlier. To read the clock exactly takes longer than all the rest of a check, and a ramp
-/// does not move in so little time.
+/// does not move in so little time. Edits are told the [exact](Clock::exact_now) time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -134,6 +147,10 @@ impl Clock for SystemClock {
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn exact_now(&self) -> Timestamp {
         Timestamp::now()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flipper_core::events::{Edit, EventType, Handled, Outcome, Phase, Subscriber};
-use flipper_core::{ErrorKind, FeatureFlagClient};
+use flipper_core::{ErrorKind, FeatureFlagClient, Timestamp};
 use flipper_memory::MemoryStore;
 use flipper_testkit::{Fault, FaultStore, Operation};
 
@@ -196,4 +196,30 @@ async fn a_subscriber_cannot_edit_the_flag_whose_edit_it_is_told_of() {
     client.events().register_subscriber(edits.clone());
     client.enable(NAME).await.unwrap();
     assert_eq!(*edits.1.lock().unwrap(), [ErrorKind::InvalidInput]);
+}
+
+/// Keeps when edits were made.
+#[derive(Default)]
+struct Times(Mutex<Vec<Timestamp>>);
+
+impl Subscriber for Times {
+    fn on_pre_edit(&self, edit: &Edit<'_>) -> Handled {
+        self.0.lock().unwrap().push(edit.time);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_edit_is_told_to_be_older_than_the_call_that_made_it() {
+    let client = FeatureFlagClient::new(MemoryStore::new());
+    let times = Arc::new(Times::default());
+    client.events().register_subscriber(times.clone());
+    client.create(NAME).await.unwrap();
+    for _ in 0..1_000 {
+        let before = Timestamp::now();
+        client.enable(NAME).await.unwrap();
+        let told = *times.0.lock().unwrap().last().unwrap();
+        assert!(told >= before, "{told:?} is before {before:?}");
+        client.disable(NAME).await.unwrap();
+    }
 }

@@ -11,7 +11,6 @@ mod known;
 mod line;
 mod members;
 mod output;
-pub mod print;
 mod scan;
 mod state;
 mod verify;

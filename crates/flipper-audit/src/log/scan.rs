@@ -32,6 +32,22 @@ pub enum DamageKind {
     WrongChain,
 }
 
+impl DamageKind {
+    /// Returns the kind as a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotALine => "not_a_line",
+            Self::Altered => "altered",
+            Self::OutOfOrder => "out_of_order",
+            Self::WrongFile => "wrong_file",
+            Self::Torn => "torn",
+            Self::CutOff => "cut_off",
+            Self::NotTheHead => "not_the_head",
+            Self::WrongChain => "wrong_chain",
+        }
+    }
+}
+
 /// The first thing that is wrong with a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

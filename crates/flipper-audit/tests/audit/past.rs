@@ -1,8 +1,8 @@
-//! What a flag was at a time, and what is printed.
+//! What a flag was at a time.
 
 use std::time::Duration;
 
-use flipper_audit::{History, Verifier, print};
+use flipper_audit::{History, Verifier};
 use flipper_core::{Condition, ErrorKind, FeatureFlagClient, Semantics, Timestamp, ctx};
 use flipper_memory::MemoryStore;
 use flipper_testkit::{Fault, FaultStore, ManualClock, Operation};
@@ -87,36 +87,6 @@ async fn lines_are_chosen_by_flag_and_time() {
 }
 
 #[tokio::test]
-async fn what_a_command_line_prints_is_for_people() {
-    let (_directory, path) = place();
-    let _client = life(&path).await;
-    let printed = |print: &dyn Fn(&mut Vec<u8>)| {
-        let mut out = Vec::new();
-        print(&mut out);
-        String::from_utf8(out).unwrap()
-    };
-    let shown = printed(&|out| print::show(&History::of(&path).flag("X"), out).unwrap());
-    assert!(shown.contains("\"X\"  enable by \"alice\"\n    /is_enabled: false -> true\n"), "{shown}");
-    assert!(shown.contains("2023-11-14T22:13:30.000000Z  #2  \"X\"  create by \"alice\""), "{shown}");
-    let json = printed(&|out| print::show_json(&History::of(&path).flag("X"), out).unwrap());
-    assert_eq!(
-        json.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).count(),
-        4
-    );
-    let then = printed(&|out| {
-        let context = ctx! { plan: "lead" };
-        print::at(&History::of(&path), "X", at(35), &context, Semantics::Documented, out).unwrap();
-    });
-    assert!(then.contains("plan == \"gold\": failed"), "{then}");
-    let verified = printed(&|out| assert!(print::verify(&Verifier::new(&path), out).unwrap().is_intact()));
-    assert!(verified.contains("all as they were written\nhead "), "{verified}");
-    let content = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, content.replace("alice", "bob")).unwrap();
-    let verified = printed(&|out| assert!(!print::verify(&Verifier::new(&path), out).unwrap().is_intact()));
-    assert!(verified.contains("audit.jsonl, line 2: it was altered"), "{verified}");
-}
-
-#[tokio::test]
 async fn names_of_flags_and_actors_are_not_taken_for_anything_else() {
     let (_directory, path) = place();
     let client = FeatureFlagClient::new(MemoryStore::new());
@@ -130,8 +100,5 @@ async fn names_of_flags_and_actors_are_not_taken_for_anything_else() {
         assert_eq!(entries.len(), 1, "{name:?}");
         assert_eq!(entries[0].record().unwrap().actor.as_deref(), Some(&*format!("{name}\u{1b}[31m\r\n")));
     }
-    let mut out = Vec::new();
-    print::show(&History::of(&path), &mut out).unwrap();
-    assert!(!out.contains(&0x1b) && !out.contains(&b'\r'));
     assert!(Verifier::new(&path).run().unwrap().is_intact());
 }

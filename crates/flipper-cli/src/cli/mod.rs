@@ -1,5 +1,6 @@
 //! What can be written on the command line: the one definition of which help, manual and completions are made.
 
+mod audit;
 mod bulk;
 mod change;
 mod look;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use audit::{AuditAction, AuditArgs, AuditAtArgs, AuditShowArgs, AuditVerifyArgs};
 pub(crate) use bulk::{CopyArgs, DiffArgs, ExportArgs, ImportArgs};
 pub(crate) use change::{
     BucketArgs, BucketKind, ConditionAction, ConditionArgs, CreateArgs, DataAction, DataArgs, DestroyArgs,
@@ -52,7 +54,7 @@ Exit status:
   0  done; `check`: the flag is on
   1  an error, or nobody can tell
   2  wrong usage
-  3  `check`: the flag is off; `diff`, `verify`: something differs
+  3  `check`: the flag is off; `diff`, `verify`, `audit verify`: something differs
   4  there is no such flag
   5  a conflict: the flag exists already, or others keep changing it";
 
@@ -145,6 +147,8 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Find records that cannot be read, and what Python would answer differently
     Verify(VerifyArgs),
+    /// Read an audit log: who has changed what, is it as it was written, what was a flag then
+    Audit(AuditArgs),
     /// Serve the store's flags to those who speak Thrift
     ServeThrift(ServeArgs),
     /// Walk through what there is, with a store in a temporary directory

@@ -33,7 +33,7 @@ pub(crate) async fn explain(run: &mut Run, args: &ExplainArgs) -> Result<Code> {
 
 /// What is told, line by line: no name that is stored can add a line of its own. The library's text has the time in seconds, which
 /// nobody reads at night.
-fn lines(explanation: &Explanation, time: &str) -> Vec<String> {
+pub(super) fn lines(explanation: &Explanation, time: &str) -> Vec<String> {
     let Evaluation { value, reason, .. } = explanation.evaluation;
     let flag = &explanation.flag;
     let mut lines = vec![match reason {
@@ -68,7 +68,7 @@ fn lines(explanation: &Explanation, time: &str) -> Vec<String> {
     lines
 }
 
-fn json(explanation: &Explanation) -> Value {
+pub(super) fn json(explanation: &Explanation) -> Value {
     let can_tell = explanation.evaluation.reason != Reason::Unsupported;
     let conditions: Vec<Vec<Value>> = explanation
         .conditions

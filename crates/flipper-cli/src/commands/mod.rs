@@ -1,5 +1,6 @@
 //! The commands, one file for each, or for each family.
 
+pub(crate) mod audit;
 pub(crate) mod bucket;
 pub(crate) mod check;
 pub(crate) mod condition;

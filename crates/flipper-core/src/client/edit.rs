@@ -174,7 +174,7 @@ impl FeatureFlagClient {
     ) -> Result<Arc<Attempt>> {
         let attempt = Arc::new(Attempt {
             number,
-            time: self.inner.clock.now(),
+            time: self.inner.clock.exact_now(),
             before: current.readable().cloned(),
             base: current.version().cloned(),
             was_unreadable: matches!(current, Current::Corrupt(_)),

@@ -76,7 +76,7 @@ impl FeatureFlagClient {
     }
 
     fn plan_create(&self, name: &str, is_enabled: bool, client_data: &Object) -> Result<Plan> {
-        let mut flag = Flag::new(FlagName::new(name)?, self.inner.clock.now());
+        let mut flag = Flag::new(FlagName::new(name)?, self.inner.clock.exact_now());
         flag.set_enabled(is_enabled)?;
         flag.merge_client_data(client_data)?;
         Ok(Plan::put(flag, vec![Change::Create { is_enabled, client_data: client_data.clone() }]))
