@@ -38,6 +38,10 @@ pub(crate) fn name_arguments(signature: &mut Signature) -> Arguments {
         let name = format_ident!("__flipper_argument_{at}", span = Span::mixed_site());
         *typed.pat = syn::parse_quote!(#name);
         arguments.same.push(quote!(#name));
+        if matches!(pattern, Pat::Wild(_)) {
+            // It binds nothing, and lints look for what is let go of by `let _`.
+            continue;
+        }
         if let Some(lent) = as_reference(pattern.clone()) {
             arguments.lend.push(quote! {
                 #[allow(unused_variables)]
@@ -81,17 +85,25 @@ mod tests {
     #[test]
     fn patterns_of_arguments_are_lent_without_what_takes_them() {
         let mut signature: Signature = syn::parse_quote! {
-            fn handler(&self, State(mut app): State<App>, count: u8, Pair { a, b: (ref c, _) }: Pair, &d: &u8)
+            fn handler(
+                &self,
+                State(mut app): State<App>,
+                count: u8,
+                Pair { a, b: (ref c, _) }: Pair,
+                &(mut d, _): &(u8, u8),
+                &mut e: &mut u8,
+                _: u8,
+            )
         };
         let arguments = name_arguments(&mut signature);
         let lent: Vec<String> = arguments.lend.iter().map(ToString::to_string).collect();
         assert_eq!(lent.len(), 2, "{lent:?}");
         assert!(lent[0].contains("State (app) = & __flipper_argument_1"), "{}", lent[0]);
         assert!(lent[1].contains("Pair { a , b : (c , _) }"), "{}", lent[1]);
-        assert_eq!(arguments.take.len(), 3);
+        assert_eq!(arguments.take.len(), 4);
         let same: Vec<String> = arguments.same.iter().map(ToString::to_string).collect();
         assert_eq!(same[0], "self");
         assert_eq!(same[2], "count");
-        assert!(signature.to_token_stream().to_string().contains("__flipper_argument_4 : & u8"));
+        assert!(signature.to_token_stream().to_string().contains("__flipper_argument_6 : u8"));
     }
 }
