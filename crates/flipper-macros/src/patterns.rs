@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
-use syn::{FnArg, Pat, Signature};
+use syn::{Attribute, FnArg, Pat, Signature};
 
 /// How a function's arguments are passed on.
 pub(crate) struct Arguments {
@@ -26,29 +26,32 @@ pub(crate) fn name_arguments(signature: &mut Signature) -> Arguments {
             }
             FnArg::Typed(typed) => typed,
         };
+        // An argument that is not there is not passed on either.
+        let cfg: Vec<&Attribute> = typed.attrs.iter().filter(|it| it.path().is_ident("cfg")).collect();
         if let Pat::Ident(name) = &*typed.pat
             && name.by_ref.is_none()
             && name.subpat.is_none()
         {
             let name = &name.ident;
-            arguments.same.push(quote!(#name));
+            arguments.same.push(quote!(#(#cfg)* #name));
             continue;
         }
         let pattern = (*typed.pat).clone();
         let name = format_ident!("__flipper_argument_{at}", span = Span::mixed_site());
         *typed.pat = syn::parse_quote!(#name);
-        arguments.same.push(quote!(#name));
+        arguments.same.push(quote!(#(#cfg)* #name));
         if matches!(pattern, Pat::Wild(_)) {
             // It binds nothing, and lints look for what is let go of by `let _`.
             continue;
         }
         if let Some(lent) = as_reference(pattern.clone()) {
             arguments.lend.push(quote! {
+                #(#cfg)*
                 #[allow(unused_variables)]
                 let #lent = &#name;
             });
         }
-        arguments.take.push(quote!(let #pattern = #name;));
+        arguments.take.push(quote!(#(#cfg)* let #pattern = #name;));
     }
     arguments
 }

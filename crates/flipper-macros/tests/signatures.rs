@@ -43,6 +43,29 @@ fn a_function_on_one_line_has_braces_that_are_needed() {
     });
 }
 
+#[flipper::feature("X", client = flags, redirect = fewer)]
+fn with_arguments_of_some_builds(
+    flags: &LocalClient,
+    #[cfg(not(test))] _count: usize,
+    #[cfg(test)] (a, b): (u8, u8),
+    #[cfg(not(test))] [c, d]: [u8; 2],
+    #[cfg(test)] e: u8,
+) -> u8 {
+    a + b + e
+}
+
+fn fewer(_: &LocalClient, (a, _): (u8, u8), _: u8) -> u8 {
+    a
+}
+
+#[test]
+fn arguments_that_are_not_built_are_not_passed_on() {
+    let (client, local) = clients();
+    assert_eq!(with_arguments_of_some_builds(&local, (1, 2), 3), 1);
+    block_on(switch_on(&client));
+    assert_eq!(with_arguments_of_some_builds(&local, (1, 2), 3), 6);
+}
+
 #[flipper::feature("X", client = flags)]
 fn with_guards(
     flags: &LocalClient,
