@@ -58,6 +58,13 @@ pub(crate) fn name_arguments(signature: &mut Signature) -> Arguments {
 
 /// The pattern for a reference to the same value; `None` for one that has references itself, which cannot be matched so.
 fn as_reference(mut pattern: Pat) -> Option<Pat> {
+    if let Pat::Reference(outer) = &mut pattern
+        && outer.mutability.is_none()
+    {
+        // What it refers to is there for as long as is needed: to look through it is enough.
+        *outer.pat = as_reference((*outer.pat).clone())?;
+        return Some(pattern);
+    }
     strip(&mut pattern).then_some(pattern)
 }
 
@@ -100,9 +107,10 @@ mod tests {
         };
         let arguments = name_arguments(&mut signature);
         let lent: Vec<String> = arguments.lend.iter().map(ToString::to_string).collect();
-        assert_eq!(lent.len(), 2, "{lent:?}");
+        assert_eq!(lent.len(), 3, "{lent:?}");
         assert!(lent[0].contains("State (app) = & __flipper_argument_1"), "{}", lent[0]);
         assert!(lent[1].contains("Pair { a , b : (c , _) }"), "{}", lent[1]);
+        assert!(lent[2].contains("& (d , _)"), "{}", lent[2]);
         assert_eq!(arguments.take.len(), 4);
         let same: Vec<String> = arguments.same.iter().map(ToString::to_string).collect();
         assert_eq!(same[0], "self");

@@ -7,7 +7,7 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use flipper::{FeatureFlagClient, LocalClient, MemoryStore};
+use flipper::{FeatureFlagClient, LocalClient, MemoryStore, ctx};
 use futures_lite::future::block_on;
 
 fn clients() -> (FeatureFlagClient, LocalClient) {
@@ -64,6 +64,24 @@ fn arguments_that_are_not_built_are_not_passed_on() {
     assert_eq!(with_arguments_of_some_builds(&local, (1, 2), 3), 1);
     block_on(switch_on(&client));
     assert_eq!(with_arguments_of_some_builds(&local, (1, 2), 3), 6);
+}
+
+#[flipper::feature("X", client = flags, context = ctx! { a: *a, c: *c })]
+fn with_references(flags: &LocalClient, &(a, mut b): &(u8, u8), &&c: &&u8) -> u8 {
+    b += 1;
+    a + b + c
+}
+
+#[test]
+fn patterns_that_look_through_references_are_seen_by_the_expressions() {
+    block_on(async {
+        let (client, local) = clients();
+        let condition = flipper::Condition::builder().eq("a", 1).eq("c", 3).build().unwrap();
+        switch_on(&client).await;
+        client.add_condition("X", &condition).await.unwrap();
+        assert_eq!(with_references(&local, &(1, 2), &&3), 7);
+        assert_eq!(with_references(&local, &(1, 2), &&4), 0);
+    });
 }
 
 #[flipper::feature("X", client = flags)]
