@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Ident, ItemFn, Lit, LitBool, Path, ReturnType, Safety, Token};
+use syn::{Error, Expr, ExprLit, ExprPath, Ident, ItemFn, Lit, LitBool, Path, ReturnType, Safety, Token};
 
 use crate::attributes::{flipper, set};
 use crate::names;
@@ -17,7 +17,7 @@ const KEYS: &str = "`client`, `redirect`, `context`, `default` and `crate`";
 struct Gate {
     flag: Expr,
     client: Expr,
-    redirect: Option<Path>,
+    redirect: Option<ExprPath>,
     context: Option<Expr>,
     default: Option<LitBool>,
     krate: Path,

@@ -103,6 +103,43 @@ fn an_argument_without_a_name_is_kept_for_as_long_as_the_function_runs() {
     assert!(lock.try_lock().is_ok());
 }
 
+trait Old {
+    fn price(flags: &LocalClient) -> u32;
+}
+
+struct Shop;
+
+impl Old for Shop {
+    fn price(_: &LocalClient) -> u32 {
+        3
+    }
+}
+
+#[flipper::feature("X", client = flags, redirect = <Shop as Old>::price)]
+fn price(flags: &LocalClient) -> u32 {
+    2
+}
+
+#[flipper::feature("X", client = flags, redirect = zero::<T>)]
+fn one<T>(flags: &LocalClient) -> T
+where
+    T: Default + From<u8>,
+{
+    1.into()
+}
+
+fn zero<T: Default>(_: &LocalClient) -> T {
+    T::default()
+}
+
+#[test]
+fn redirects_are_paths_of_every_kind() {
+    let (client, local) = clients();
+    assert_eq!((price(&local), one::<u64>(&local)), (3, 0));
+    block_on(switch_on(&client));
+    assert_eq!((price(&local), one::<u64>(&local)), (2, 1));
+}
+
 #[flipper::feature("X", client = flags, redirect = foreign_old)]
 extern "C" fn foreign_new(flags: &LocalClient) -> u8 {
     1
