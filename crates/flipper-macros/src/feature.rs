@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, ExprPath, Ident, ItemFn, Lit, LitBool, Path, ReturnType, Safety, Token};
 
-use crate::attributes::{flipper, set};
+use crate::attributes::{flipper, set, ungrouped};
 use crate::names;
 use crate::patterns::name_arguments;
 
@@ -33,7 +33,7 @@ impl Parse for Gate {
             return Err(input.error(FIRST));
         }
         let flag: Expr = input.parse()?;
-        match &flag {
+        match ungrouped(&flag) {
             Expr::Assign(_) => return Err(Error::new_spanned(&flag, FIRST)),
             Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) => _ = names::check(name)?,
             Expr::Lit(other) => return Err(Error::new_spanned(other, "a flag is named by a text")),

@@ -5,9 +5,9 @@
 use std::cell::Cell;
 use std::future::{Future, ready};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
-use flipper::{FeatureFlagClient, LocalClient, MemoryStore, ctx};
+use flipper::{FeatureFlagClient, Flags, LocalClient, MemoryStore, ctx};
 use futures_lite::future::block_on;
 
 fn clients() -> (FeatureFlagClient, LocalClient) {
@@ -167,6 +167,47 @@ fn functions_that_are_foreign_or_never_return_are_redirected() {
     block_on(switch_on(&client));
     assert_eq!(foreign_new(&local), 1);
     assert_eq!(*panic().downcast::<&str>().unwrap(), "new");
+}
+
+static LOCAL: LazyLock<LocalClient> =
+    LazyLock::new(|| FeatureFlagClient::new(MemoryStore::new()).local().unwrap());
+
+macro_rules! declare {
+    ($($variant:ident = $name:literal, $default:literal, $expires:literal;)*) => {
+        #[derive(Flags, Clone, Copy)]
+        enum Generated {
+            $(#[flag(name = $name, default = $default, expires = $expires)] $variant,)*
+        }
+    };
+}
+
+macro_rules! gate {
+    ($name:literal, $client:expr, $old:path, $default:literal, $new:ident, $pattern:pat) => {
+        #[flipper::feature($name, client = $client, redirect = $old, default = $default)]
+        fn $new($pattern: (u8, u8)) -> u8 {
+            1
+        }
+    };
+}
+
+declare! {
+    A = "A", true, "2027-01-31";
+    B = "B", false, "2027-01-31";
+}
+
+fn generated_old(_: (u8, u8)) -> u8 {
+    2
+}
+
+gate!("GENERATED", LOCAL, generated_old, false, generated_off, (_, _));
+gate!("GENERATED", LOCAL, generated_old, true, generated_on, _);
+
+#[test]
+fn flags_and_functions_are_made_by_macros_as_well() {
+    assert_eq!((Generated::A.name(), Generated::B.name()), ("A", "B"));
+    assert!(Generated::A.default_value() && !Generated::B.default_value());
+    assert_eq!(Generated::A.definition().expiry(), flipper::Date::new(2027, 1, 31));
+    assert_eq!((generated_off((1, 2)), generated_on((1, 2))), (2, 1));
 }
 
 /// It can be sent, but not shared.
