@@ -58,6 +58,28 @@ fn what_is_declared_is_what_is_known() {
     assert_eq!(Feature::from_name("sale"), None);
 }
 
+#[derive(Flags, Clone, Copy)]
+enum Documented {
+    #[flag(name = "A")]
+    #[doc = include_str!("description.txt")]
+    InAFile,
+    /// First,
+    ///   then
+    #[doc = concat!("all ", 3)]
+    #[doc(alias = "none")]
+    #[flag(name = "B")]
+    InPieces,
+    #[flag(name = "C")]
+    Not,
+}
+
+#[test]
+fn descriptions_are_what_the_documentation_is_made_of() {
+    assert_eq!(Documented::InAFile.definition().description(), "From a file,\n  with two lines.");
+    assert_eq!(Documented::InPieces.definition().description(), "First,\n  then\nall 3");
+    assert_eq!(Documented::Not.definition().description(), "");
+}
+
 #[test]
 fn defaults_count_wherever_a_flag_is_asked() {
     block_on(async {
