@@ -206,6 +206,18 @@ fn a_store_that_cannot_be_listed_is_an_error() {
 }
 
 #[test]
+fn a_store_of_which_nothing_can_be_read_is_an_error_and_no_store_without_flags() {
+    let path = std::env::temp_dir().join(format!("flags-verify-spoilt-{}.json", std::process::id()));
+    std::fs::write(&path, r#"{"SALE": {"is_enabled": true}}"#).unwrap();
+    let client = FeatureFlagClient::new(FileStore::open(&path).unwrap());
+    std::fs::write(&path, r#"{"SALE": {"is_enabled": true"#).unwrap();
+    let found = block_on(async { Feature::verify(&client).await });
+    let error = found.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Corrupt, Some("verify")), "{error}");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn a_flag_is_named_by_what_is_at_hand() {
     fn name(flag: &impl AsFlag) -> (String, bool) {
         (flag.flag_name().to_owned(), flag.flag_default())
