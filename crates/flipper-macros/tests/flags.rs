@@ -128,6 +128,49 @@ fn creating_what_is_missing_changes_no_answer() {
 }
 
 #[test]
+fn programs_that_create_what_is_missing_at_once_create_each_flag_once_and_overwrite_nothing() {
+    let path = std::env::temp_dir().join(format!("flags-missing-{}.json", std::process::id()));
+    let clients: Vec<_> = (0..8).map(|_| FeatureFlagClient::new(FileStore::open(&path).unwrap())).collect();
+    let start = std::sync::Barrier::new(clients.len());
+    let create = |client: &FeatureFlagClient| {
+        start.wait();
+        block_on(async {
+            let created = Feature::create_missing(client).await.unwrap();
+            // Whoever is later must leave this alone.
+            for flag in &created {
+                flag.get(client).enable().await.unwrap();
+            }
+            created
+        })
+    };
+    let created: Vec<_> = std::thread::scope(|threads| {
+        let threads: Vec<_> = clients.iter().map(|client| threads.spawn(|| create(client))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(created.len(), Feature::ALL.len(), "{created:?}");
+    assert!(Feature::ALL.iter().all(|flag| created.contains(flag)), "{created:?}");
+    let client = FeatureFlagClient::new(FileStore::open(&path).unwrap());
+    assert!(Feature::ALL.iter().all(|flag| block_on(flag.is_enabled(&client, &ctx! {}))));
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn verify_of_a_large_store_finds_the_few_flags_that_matter() {
+    block_on(async {
+        let client = client();
+        for number in 0..100_000 {
+            client.create(&format!("OTHER_{number:06}")).await.unwrap();
+        }
+        Feature::create_missing(&client).await.unwrap();
+        client.destroy("SALE").await.unwrap();
+        let found = Feature::verify(&client).prefix("OTHER_09999").await.unwrap();
+        assert_eq!(found.missing, [Feature::Sale.definition()]);
+        assert_eq!(found.unknown.len(), 10);
+        assert_eq!(Feature::verify(&client).await.unwrap().unknown.len(), 100_000);
+    });
+}
+
+#[test]
 fn verify_finds_what_is_missing_unknown_expired_and_declared_twice() {
     block_on(async {
         let client = client();
