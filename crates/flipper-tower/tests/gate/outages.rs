@@ -42,6 +42,19 @@ async fn while_the_store_is_down_the_default_answers_and_is_counted() {
 }
 
 #[tokio::test]
+async fn a_store_that_hangs_holds_a_request_up_for_its_time_limit_and_no_longer() {
+    let server = RedisServer::start(&[]);
+    let store = RedisStore::builder(&server.url()).timeout(Duration::from_millis(100));
+    let client = FeatureFlagClient::new(store.connect().await.unwrap());
+    client.create("X").await.unwrap();
+    server.pause();
+    let answers = tokio::time::timeout(Duration::from_secs(10), ask(&client)).await;
+    server.resume();
+    assert_eq!(answers.unwrap(), (StatusCode::OK, StatusCode::NOT_FOUND));
+    assert_eq!(client.failed_checks(), 2);
+}
+
+#[tokio::test]
 async fn behind_a_mirror_an_outage_is_not_noticed() {
     let mut server = RedisServer::start(&[]);
     let store = MirrorStore::start(RedisStore::connect(&server.url()).await.unwrap()).await.unwrap();
