@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flipper_core::{FeatureFlagClient, Freshness};
+use flipper_core::{ErrorKind, FeatureFlagClient, Flags, Freshness};
 use flipper_mirror::MirrorStore;
 use flipper_redis::RedisStore;
 use flipper_testkit::RedisServer;
@@ -39,6 +39,29 @@ async fn while_the_store_is_down_the_default_answers_and_is_counted() {
     assert_eq!(client.failed_checks(), 0);
     assert_eq!(ask(&client).await, (StatusCode::OK, StatusCode::NOT_FOUND));
     assert_eq!(client.failed_checks(), 2);
+}
+
+#[derive(flipper_macros::Flags, Clone, Copy, Debug)]
+#[flags(crate = flipper_core)]
+enum Feature {
+    #[flag(name = "X")]
+    X,
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_does_not_pass_for_one_that_lacks_all_flags() {
+    let mut server = RedisServer::start(&[]);
+    let store = || RedisStore::builder(&server.url()).timeout(Duration::from_millis(500)).connect();
+    let direct = FeatureFlagClient::new(store().await.unwrap());
+    let mirrored = FeatureFlagClient::new(MirrorStore::start(store().await.unwrap()).await.unwrap());
+    assert_eq!(Feature::verify(&direct).await.unwrap().missing, [Feature::X.definition()]);
+    Feature::create_missing(&direct).await.unwrap();
+    server.kill();
+    for client in [direct, mirrored] {
+        let error = Feature::verify(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("verify")), "{error}");
+        assert_eq!(Feature::create_missing(&client).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
 }
 
 #[tokio::test]
