@@ -47,11 +47,19 @@ pub(crate) fn literal<T>(
     }
     let value: Expr = meta.value()?.parse()?;
     let span = syn::spanned::Spanned::span(&value);
-    let found = match value {
-        Expr::Lit(ExprLit { lit, .. }) => read(lit),
+    let found = match ungrouped(&value) {
+        Expr::Lit(ExprLit { lit, .. }) => read(lit.clone()),
         _ => None,
     };
     found.ok_or_else(|| Error::new(span, format!("this has to be a literal: `{key} = {should_be}`")))
+}
+
+/// What is within groups that nobody sees: those around what `macro_rules!` has put in.
+pub(crate) fn ungrouped(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Group(group) => ungrouped(&group.expr),
+        other => other,
+    }
 }
 
 /// A key, to be shown.

@@ -4,7 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Attribute, Error, Expr, ExprLit, Fields, Ident, Lit, LitStr, Meta, Path, Variant};
 
-use crate::attributes::{key, literal, set};
+use crate::attributes::{key, literal, set, ungrouped};
 use crate::date::Date;
 use crate::names;
 
@@ -16,7 +16,7 @@ pub(crate) struct Definition {
     owner: Option<String>,
     expiry: Option<Date>,
     default: bool,
-    description: String,
+    description: TokenStream,
 }
 
 impl Definition {
@@ -92,15 +92,23 @@ impl Definition {
     }
 }
 
-/// The text of documentation comments.
-fn documentation(attributes: &[Attribute]) -> String {
-    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-            _ => None,
-        },
-        _ => None,
-    });
-    let lines: Vec<String> = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned()).collect();
-    lines.join("\n").trim().to_owned()
+/// The text of documentation comments, files that they include among them.
+fn documentation(attributes: &[Attribute]) -> TokenStream {
+    let mut lines = Vec::new();
+    for attribute in attributes {
+        let Meta::NameValue(meta) = &attribute.meta else { continue };
+        if !meta.path.is_ident("doc") {
+            continue;
+        }
+        if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = ungrouped(&meta.value) {
+            let text = text.value();
+            let text = text.strip_prefix(' ').unwrap_or(&text);
+            lines.push(quote!(#text));
+        } else {
+            let text = &meta.value;
+            lines.push(quote!(#text));
+        }
+    }
+    // Only the compiler reads files.
+    quote!(::core::concat!(#(#lines, "\n"),*).trim_ascii())
 }

@@ -5,9 +5,9 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Ident, ItemFn, Lit, LitBool, Path, ReturnType, Token};
+use syn::{Error, Expr, ExprLit, ExprPath, Ident, ItemFn, Lit, LitBool, Path, ReturnType, Safety, Token};
 
-use crate::attributes::{flipper, set};
+use crate::attributes::{flipper, set, ungrouped};
 use crate::names;
 use crate::patterns::name_arguments;
 
@@ -17,7 +17,7 @@ const KEYS: &str = "`client`, `redirect`, `context`, `default` and `crate`";
 struct Gate {
     flag: Expr,
     client: Expr,
-    redirect: Option<Path>,
+    redirect: Option<ExprPath>,
     context: Option<Expr>,
     default: Option<LitBool>,
     krate: Path,
@@ -33,7 +33,7 @@ impl Parse for Gate {
             return Err(input.error(FIRST));
         }
         let flag: Expr = input.parse()?;
-        match &flag {
+        match ungrouped(&flag) {
             Expr::Assign(_) => return Err(Error::new_spanned(&flag, FIRST)),
             Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) => _ = names::check(name)?,
             Expr::Lit(other) => return Err(Error::new_spanned(other, "a flag is named by a text")),
@@ -80,24 +80,25 @@ pub(crate) fn expand(arguments: TokenStream, function: TokenStream) -> syn::Resu
     let check = check(&gate, function.sig.asyncness.is_some());
     let otherwise = otherwise(&gate, &function, &arguments.same);
     let (lend, take, block) = (&arguments.lend, &arguments.take, &function.block);
+    let is_unsafe = matches!(function.sig.safety, Safety::Unsafe(_));
+    let is_unsafe = is_unsafe.then(|| quote!(#[allow(unsafe_op_in_unsafe_fn)]));
     let body = quote! {{
-           let #on = {
-               #(#lend)*
-               let #on = #check;
-               #on
-           };
-           if !#on {
-               #[allow(
-    clippy::default_trait_access,
-    clippy::needless_return,
-    clippy::unit_arg,
-    clippy::used_underscore_binding
-    )]
-               return #otherwise;
-           }
-           #(#take)*
-           #block
-       }};
+        let #on = {
+            #(#lend)*
+            let #on = #check;
+            #on
+        };
+        if !#on {
+            #is_unsafe
+            #[allow(unreachable_code)]
+            #[allow(clippy::default_trait_access, clippy::diverging_sub_expression, clippy::needless_return)]
+            #[allow(clippy::unit_arg, clippy::used_underscore_binding)]
+            return #otherwise;
+        }
+        #(#take)*
+        #[allow(unused_braces)]
+        #block
+    }};
     *function.block = syn::parse2(body)?;
     Ok(quote!(#function))
 }

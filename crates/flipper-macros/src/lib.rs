@@ -87,6 +87,9 @@ pub fn derive_flags(input: TokenStream) -> TokenStream {
 /// The expressions see the arguments of the function, `self` among them. Those that a pattern binds, as in `State(app): State<App>`, they see
 /// as references. They are evaluated at each call, before the function is.
 ///
+/// What `#[async_trait]` makes of an `async` function is not `async`: it returns a future. So it needs a `LocalClient`, and a `redirect` that is made so as well;
+/// it asks when it is called, and not when it is awaited. For any other client, gate a function that it calls.
+///
 /// Without a `redirect`, a function whose flag is off returns the `Default` of its type: nothing, `None`, zero, an empty list. Where that is
 /// not what callers should get, give a `redirect`.
 ///

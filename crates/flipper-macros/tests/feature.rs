@@ -237,6 +237,15 @@ trait Greeter: Sync {
     }
 
     async fn greet_later(&self, name: &str) -> Option<String>;
+
+    #[flipper::feature("GREET", client = self.flags(), redirect = Self::mutter_later)]
+    async fn shout_later(&self, name: &str) -> String {
+        name.to_uppercase()
+    }
+
+    async fn mutter_later(&self, name: &str) -> String {
+        name.to_lowercase()
+    }
 }
 
 #[async_trait::async_trait]
@@ -260,8 +269,10 @@ fn methods_of_traits_and_functions_within_functions_work() {
         let (client, local) = clients();
         assert_eq!(local.greet("Eve"), "eve");
         assert_eq!(local.greet_later("Eve").await, None);
+        assert_eq!(local.shout_later("Eve").await, "eve");
         client.create("GREET").await.unwrap().enable().await.unwrap();
         assert_eq!(local.greet_later("Eve").await.as_deref(), Some("Hello, Eve!"));
+        assert_eq!(local.shout_later("Eve").await, "EVE");
     });
 }
 

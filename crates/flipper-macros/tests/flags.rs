@@ -58,6 +58,28 @@ fn what_is_declared_is_what_is_known() {
     assert_eq!(Feature::from_name("sale"), None);
 }
 
+#[derive(Flags, Clone, Copy)]
+enum Documented {
+    #[flag(name = "A")]
+    #[doc = include_str!("description.txt")]
+    InAFile,
+    /// First,
+    ///   then
+    #[doc = concat!("all ", 3)]
+    #[doc(alias = "none")]
+    #[flag(name = "B")]
+    InPieces,
+    #[flag(name = "C")]
+    Not,
+}
+
+#[test]
+fn descriptions_are_what_the_documentation_is_made_of() {
+    assert_eq!(Documented::InAFile.definition().description(), "From a file,\n  with two lines.");
+    assert_eq!(Documented::InPieces.definition().description(), "First,\n  then\nall 3");
+    assert_eq!(Documented::Not.definition().description(), "");
+}
+
 #[test]
 fn defaults_count_wherever_a_flag_is_asked() {
     block_on(async {
@@ -102,6 +124,49 @@ fn creating_what_is_missing_changes_no_answer() {
         assert!(!Feature::Checkout.is_enabled(&client, &ctx! {}).await);
         assert!(Feature::NewRates.is_enabled(&client, &ctx! {}).await);
         assert!(Feature::Sale.is_enabled(&client, &ctx! {}).await, "it stays as it was");
+    });
+}
+
+#[test]
+fn programs_that_create_what_is_missing_at_once_create_each_flag_once_and_overwrite_nothing() {
+    let path = std::env::temp_dir().join(format!("flags-missing-{}.json", std::process::id()));
+    let clients: Vec<_> = (0..8).map(|_| FeatureFlagClient::new(FileStore::open(&path).unwrap())).collect();
+    let start = std::sync::Barrier::new(clients.len());
+    let create = |client: &FeatureFlagClient| {
+        start.wait();
+        block_on(async {
+            let created = Feature::create_missing(client).await.unwrap();
+            // Whoever is later must leave this alone.
+            for flag in &created {
+                flag.get(client).enable().await.unwrap();
+            }
+            created
+        })
+    };
+    let created: Vec<_> = std::thread::scope(|threads| {
+        let threads: Vec<_> = clients.iter().map(|client| threads.spawn(|| create(client))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(created.len(), Feature::ALL.len(), "{created:?}");
+    assert!(Feature::ALL.iter().all(|flag| created.contains(flag)), "{created:?}");
+    let client = FeatureFlagClient::new(FileStore::open(&path).unwrap());
+    assert!(Feature::ALL.iter().all(|flag| block_on(flag.is_enabled(&client, &ctx! {}))));
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn verify_of_a_large_store_finds_the_few_flags_that_matter() {
+    block_on(async {
+        let client = client();
+        for number in 0..100_000 {
+            client.create(&format!("OTHER_{number:06}")).await.unwrap();
+        }
+        Feature::create_missing(&client).await.unwrap();
+        client.destroy("SALE").await.unwrap();
+        let found = Feature::verify(&client).prefix("OTHER_09999").await.unwrap();
+        assert_eq!(found.missing, [Feature::Sale.definition()]);
+        assert_eq!(found.unknown.len(), 10);
+        assert_eq!(Feature::verify(&client).await.unwrap().unknown.len(), 100_000);
     });
 }
 
@@ -181,6 +246,21 @@ fn a_store_that_cannot_be_listed_is_an_error() {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(error.operation(), Some("verify"));
     });
+}
+
+#[test]
+fn a_store_of_which_nothing_can_be_read_is_an_error_and_no_store_without_flags() {
+    let path = std::env::temp_dir().join(format!("flags-verify-spoilt-{}.json", std::process::id()));
+    std::fs::write(&path, r#"{"SALE": {"is_enabled": true}}"#).unwrap();
+    let client = FeatureFlagClient::new(FileStore::open(&path).unwrap());
+    std::fs::write(&path, r#"{"SALE": {"is_enabled": true"#).unwrap();
+    let found = block_on(async { Feature::verify(&client).await });
+    let error = found.unwrap_err();
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Corrupt, Some("verify")), "{error}");
+    // Nor does it have all flags already.
+    let error = block_on(Feature::create_missing(&client)).unwrap_err();
+    assert_eq!((error.kind(), error.flag()), (ErrorKind::Corrupt, Some("CHECKOUT")), "{error}");
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

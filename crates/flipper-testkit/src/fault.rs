@@ -190,7 +190,7 @@ impl<S: Store> FaultStore<S> {
         match self.take(operation) {
             Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Fail(kind)) => return Err(fail(kind)),
+            Some(Fault::Fail(kind)) => return Err(fail(kind, name)),
             Some(Fault::LostReply) => {
                 // Whatever it is.
                 let _ = self.carry_out(&write()).await;
@@ -217,8 +217,8 @@ fn lost() -> Error {
     Error::new(ErrorKind::OutcomeUnknown, "the answer was lost").with_store("fault")
 }
 
-fn fail(kind: ErrorKind) -> Error {
-    Error::new(kind, "told to fail").with_store("fault")
+fn fail(kind: ErrorKind, name: FlagName<'_>) -> Error {
+    Error::new(kind, "told to fail").with_store("fault").with_flag(name.as_str())
 }
 
 #[async_trait]
@@ -229,7 +229,7 @@ impl<S: Store> Store for FaultStore<S> {
         match self.take(Operation::Get) {
             Some(Fault::Delay(duration)) => tokio::time::sleep(duration).await,
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Fail(kind)) => return Err(fail(kind)),
+            Some(Fault::Fail(kind)) => return Err(fail(kind, name)),
             Some(Fault::StaleRead) => {
                 if let Some(stale) = self.with(|state| state.last_reads.get(name.as_str()).cloned()) {
                     return Ok(stale);

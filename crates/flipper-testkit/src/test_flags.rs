@@ -22,8 +22,8 @@ use crate::{FixedRandom, ManualClock, RecordedCheck};
 /// until [`random`](Self::random) is told. So a test that passes does so each time.
 ///
 /// [`strict`](Self::strict) flags fail a test that checks a flag which it has not declared: one that is misspelt, or that the
-/// test's author has forgotten. The check panics. If nobody sees that, as in a task of a server, the last clone panics when it is
-/// dropped.
+/// test's author has forgotten. The check panics. In case that nobody sees that, as in a task of a server, so does each clone
+/// when it is dropped after such a check.
 ///
 /// # Examples
 ///
@@ -223,7 +223,8 @@ impl TestFlags {
     }
 
     /// Runs a closure while a flag is on or off for everybody. Then the flag is what it was before, also if the closure
-    /// panics.
+    /// panics. Such runs nest; of two for the same flag at once, on two threads or in two futures, each would take the
+    /// other's flag for what was before.
     ///
     /// ```
     /// use flipper_core::Context;
@@ -313,24 +314,24 @@ impl TestFlags {
     fn keep(&self, flag: &impl AsFlag) -> Kept {
         let name = name(flag);
         let before = at_once(self.0.store.get(name)).expect("the memory store works");
-        Kept { flags: self.clone(), name: name.as_str().to_owned(), before: before.map(|found| found.value) }
+        let store = Arc::clone(&self.0.store);
+        Kept { store, name: name.as_str().to_owned(), before: before.map(|found| found.value) }
     }
 }
 
 /// Puts a flag back.
 struct Kept {
-    flags: TestFlags,
+    store: Arc<MemoryStore>,
     name: String,
     before: Option<Flag>,
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        let store = &self.flags.0.store;
         // If what was tested has closed the store, there is nothing to put back.
         let _ = match &self.before {
-            Some(before) => at_once(store.put(before, Expect::Any)).map(drop),
-            None => at_once(store.delete(name(&self.name), Expect::Any)).map(drop),
+            Some(before) => at_once(self.store.put(before, Expect::Any)).map(drop),
+            None => at_once(self.store.delete(name(&self.name), Expect::Any)).map(drop),
         };
     }
 }
@@ -360,9 +361,9 @@ impl fmt::Debug for TestFlags {
     }
 }
 
-impl Drop for Inner {
+impl Drop for TestFlags {
     fn drop(&mut self) {
-        if let Some(complaint) = self.checks.complaint()
+        if let Some(complaint) = self.0.checks.complaint()
             && !std::thread::panicking()
         {
             panic!("{complaint}");

@@ -128,10 +128,52 @@ fn a_run_that_fails_is_the_last() {
     assert_eq!(runs.into_inner(), 3, "off off, on off, off on");
 }
 
+/// Runs one test of this file in a process of its own, in which it is to fail, and returns what that prints.
+fn fails(test: &str) -> Option<String> {
+    const IS_TO_FAIL: &str = "FLIPPER_TEST_IS_TO_FAIL";
+    if std::env::var_os(IS_TO_FAIL).is_some() {
+        return None;
+    }
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = command.args(["--exact", test, "--nocapture"]).env(IS_TO_FAIL, "1").output().unwrap();
+    assert!(!output.status.success());
+    Some(String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_run_that_fails_tells_its_combination() {
+    let Some(told) = fails("a_run_that_fails_tells_its_combination") else {
+        return Combinations::all(["A", "B"]).run(|flags| {
+            assert!(!flags.local().is_enabled("B", &Context::EMPTY), "B is broken");
+        });
+    };
+    assert!(told.contains("B is broken") && told.contains("the test failed with A off, B on\n"), "{told}");
+}
+
+#[test]
+fn a_run_of_a_future_that_fails_tells_its_combination() {
+    let Some(told) = fails("a_run_of_a_future_that_fails_tells_its_combination") else {
+        let runtime = Builder::new_multi_thread().build().unwrap();
+        let test = async |flags: TestFlags| {
+            tokio::task::yield_now().await;
+            let unseen = tokio::spawn(async move { flags.local().is_enabled("C", &Context::EMPTY) });
+            assert!(unseen.await.is_err());
+            panic!("C is not declared");
+        };
+        let run = async move { Combinations::pairwise(["A", "B"]).strict().run_async(test).await };
+        return runtime.block_on(async { tokio::spawn(run).await.unwrap() });
+    };
+    assert!(told.contains("the test failed with A off, B off\n"), "{told}");
+}
+
 #[test]
 fn too_many_flags_and_flags_that_are_there_twice_are_refused() {
     let message = |run: fn() -> Combinations| *catch_unwind(run).unwrap_err().downcast::<String>().unwrap();
     assert!(message(|| Combinations::all(names(17))).contains("17 flags are too many: at most 16"));
     assert!(message(|| Combinations::pairwise(["A", "B", "A"])).contains("\"A\" is there twice"));
-    assert_eq!(Combinations::pairwise(names(0)).iter().len(), 1);
+    assert!(message(|| Combinations::all(["A", "A"])).contains("\"A\" is there twice"));
+    assert!(message(|| Combinations::all(names(64))).contains("64 flags are too many"));
+    for none in [Combinations::pairwise(names(0)), Combinations::all(names(0))] {
+        assert_eq!(none.iter().map(|combination| combination.to_string()).collect::<Vec<_>>(), [""]);
+    }
 }

@@ -189,8 +189,38 @@ fn what_a_task_has_checked_unseen_fails_a_strict_test_at_its_end() {
     let local = flags.local().clone();
     assert!(std::thread::spawn(move || local.is_enabled("HIDDEN", &Context::EMPTY)).join().is_err());
     let clone = flags.clone();
-    drop(flags);
-    let message = panic_of(|| drop(clone));
+    for flags in [flags, clone] {
+        let message = panic_of(|| drop(flags));
+        assert!(message.contains("HIDDEN"), "{message}");
+    }
+}
+
+#[test]
+fn a_strict_test_fails_though_a_task_keeps_its_flags_until_the_runtime_ends() {
+    let flags = TestFlags::strict();
+    let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let kept = flags.clone();
+    let (asked, answer) = std::sync::mpsc::channel();
+    runtime.spawn(async move {
+        let client = kept.client().clone();
+        let check = tokio::spawn(async move { client.is_enabled("HIDDEN", &Context::EMPTY).await });
+        asked.send(check.await.is_err()).unwrap();
+        std::future::pending::<()>().await;
+        drop(kept);
+    });
+    assert!(answer.recv().unwrap());
+    // As at the end of a test, which sees no panic of the runtime's.
+    let message = panic_of(|| drop(flags));
+    assert!(message.contains("HIDDEN"), "{message}");
+    drop(runtime);
+}
+
+#[test]
+fn a_strict_test_that_fails_already_does_not_abort_when_its_flags_are_dropped() {
+    let message = panic_of(|| {
+        let flags = TestFlags::strict();
+        flags.with_flag("X", true, || flags.with_flag("Y", true, || is_on(&flags.clone(), "HIDDEN")));
+    });
     assert!(message.contains("HIDDEN"), "{message}");
 }
 

@@ -37,6 +37,18 @@ where
 }
 
 /// Takes nothing: the context is empty. The default.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::ContextBuf;
+/// use flipper_tower::{Nothing, RequestContext};
+///
+/// let request = http::Request::new("what it says");
+/// let mut context = ContextBuf::new();
+/// Nothing.fill(&request, &mut context);
+/// assert!(context.as_context().get("path").is_none());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nothing;
 

@@ -12,7 +12,26 @@ use crate::Otherwise;
 use crate::gate::Asking;
 
 pin_project! {
-    /// The answer of a [`Gate`](crate::Gate).
+    /// The answer of a [`Gate`](crate::Gate): that of the service, or of what answers in its place. Dropped while the store is
+    /// asked, it has called neither.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// use flipper_tower::{GateFuture, GateLayer};
+    /// use tower::{Layer, Service, ServiceExt, service_fn};
+    ///
+    /// # flipper_testkit::tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let gate = GateLayer::new(&client, "DOUBLE").respond(|number: u32| number);
+    /// let mut double = gate.layer(service_fn(async |number: u32| Ok::<_, String>(number * 2)));
+    /// let answer: GateFuture<u32, _, _> = double.ready().await?.call(4);
+    /// assert_eq!(answer.await?, 4);
+    /// # Ok::<(), String>(()) })?;
+    /// # Ok::<(), String>(())
+    /// ```
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct GateFuture<Request, S, O>
     where

@@ -55,7 +55,9 @@ impl Question {
 /// A service behind a flag: what [`GateLayer`](crate::GateLayer) makes.
 ///
 /// It is ready when both the service and what answers in its place are, since which of them gets a request is known only when
-/// there is one. The flag is asked for at each request.
+/// there is one. The flag is asked for at each request. What a service reserves when it is ready, as the permit of a limit, it
+/// keeps for the gate's next request if this one was for the other; so both should not have the same limit, and a gate that
+/// is idle is better dropped, as servers do with the clones that they make for each request.
 ///
 /// # Examples
 ///

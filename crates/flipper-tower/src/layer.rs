@@ -129,7 +129,8 @@ impl<C, O> GateLayer<C, O> {
 
     /// Sends clients elsewhere if the flag is off: with the status 307, which keeps the method and is not cached.
     ///
-    /// `location` is sent as it is, and should not be made of what a client has sent.
+    /// `location` is sent as it is, and should not be made of what a client has sent. It has to lead out of the gate: clients
+    /// that are sent to where they are ask again and again.
     ///
     /// ```
     /// # use flipper_core::FeatureFlagClient;
@@ -142,8 +143,12 @@ impl<C, O> GateLayer<C, O> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if it cannot be in a header.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is empty, or cannot be in a header.
     pub fn redirect(self, location: &str) -> Result<GateLayer<C, Redirect>> {
+        if location.is_empty() {
+            let what = "an empty location leads back to the route: say where to send clients";
+            return Err(Error::new(ErrorKind::InvalidInput, what).with_operation("redirect"));
+        }
         let location = HeaderValue::from_str(location).map_err(|_| {
             let what =
                 format!("{location:?} cannot be a location: it has characters that headers cannot have");
@@ -154,7 +159,8 @@ impl<C, O> GateLayer<C, O> {
 
     /// Answers with what a function makes of the request if the flag is off.
     ///
-    /// In tonic:
+    /// In tonic, whose clients take the 404 that answers otherwise for a method that is not there (`UNIMPLEMENTED`), and a redirect
+    /// for an unknown error:
     ///
     /// ```
     /// # use flipper_core::FeatureFlagClient;

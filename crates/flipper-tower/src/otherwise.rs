@@ -46,6 +46,18 @@ pub trait Otherwise<Request, Response, Error> {
 }
 
 /// Answers with a status and an empty body: what [`GateLayer::status`](crate::GateLayer::status) makes.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_tower::{GateLayer, Nothing, Status};
+/// use http::StatusCode;
+///
+/// fn gate(client: &FeatureFlagClient) -> GateLayer<Nothing, Status> {
+///     GateLayer::new(client, "EXPORT").status(StatusCode::GONE)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Status(pub(crate) StatusCode);
 
@@ -60,6 +72,17 @@ impl<B, R: Default, E> Otherwise<http::Request<B>, http::Response<R>, E> for Sta
 }
 
 /// Answers with a redirect: what [`GateLayer::redirect`](crate::GateLayer::redirect) makes.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{FeatureFlagClient, Result};
+/// use flipper_tower::{GateLayer, Nothing, Redirect};
+///
+/// fn gate(client: &FeatureFlagClient) -> Result<GateLayer<Nothing, Redirect>> {
+///     GateLayer::new(client, "NEW_SEARCH").redirect("/search")
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Redirect(pub(crate) HeaderValue);
 
@@ -75,6 +98,17 @@ impl<B, R: Default, E> Otherwise<http::Request<B>, http::Response<R>, E> for Red
 }
 
 /// Answers with what a function makes of the request: what [`GateLayer::respond`](crate::GateLayer::respond) makes.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_tower::{GateLayer, Nothing, Respond};
+///
+/// fn gate(client: &FeatureFlagClient) -> GateLayer<Nothing, Respond<fn(u32) -> u32>> {
+///     GateLayer::new(client, "DOUBLE").respond(std::convert::identity)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Respond<F>(pub(crate) F);
 
@@ -89,6 +123,18 @@ impl<Request, Response, Error, F: Fn(Request) -> Response> Otherwise<Request, Re
 }
 
 /// Answers by another service: what [`GateLayer::service`](crate::GateLayer::service) makes.
+///
+/// # Examples
+///
+/// ```
+/// use axum::Router;
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_tower::{GateLayer, Nothing, Reroute};
+///
+/// fn gate(client: &FeatureFlagClient, old: Router) -> GateLayer<Nothing, Reroute<Router>> {
+///     GateLayer::new(client, "NEW_SHOP").service(old)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Reroute<T>(pub(crate) T);
 

@@ -191,7 +191,7 @@ impl FeatureFlagClient {
         match deadline.limit(self.inner.store.get(name)).await {
             Some(Ok(Some(found))) => Ok(Current::Flag(found)),
             Some(Ok(None)) => Ok(Current::Absent),
-            Some(Err(error)) if error.kind() == ErrorKind::Corrupt => Ok(Current::Corrupt(error)),
+            Some(Err(error)) if is_of_a_record(&error) => Ok(Current::Corrupt(error)),
             Some(Err(error)) => Err(error),
             None => Err(Error::new(ErrorKind::Unavailable, "the store has not answered a read in time")),
         }
@@ -316,4 +316,10 @@ fn outcome_unknown(cause: Error) -> Error {
     let message = "the answer to the write was lost, and it cannot be told whether it has happened: read the flag \
                    before writing again";
     Error::new(ErrorKind::OutcomeUnknown, message).with_source(cause)
+}
+
+/// Whether an error tells of the record that was asked for. A store that is corrupt as a whole names neither a flag nor a
+/// version, and nobody knows whether it has the flag.
+fn is_of_a_record(error: &Error) -> bool {
+    error.kind() == ErrorKind::Corrupt && (error.flag().is_some() || error.version().is_some())
 }

@@ -11,7 +11,8 @@ use crate::{Context, FeatureFlagClient, LocalClient};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be asked in a function that is not `async`",
     label = "not a `LocalClient`",
-    note = "make the function `async`, or give a `LocalClient`: `FeatureFlagClient::local` makes one"
+    note = "make the function `async`, or give a `LocalClient`: `FeatureFlagClient::local` makes one",
+    note = "`#[async_trait]` makes functions that are not `async`: gate one that they call"
 )]
 pub trait AskNow {
     fn ask_now(&self, name: &str, context: &Context<'_>, default: bool) -> bool;

@@ -97,10 +97,11 @@ impl<'c> Verify<'c> {
         while let Some(flag) = flags.next().await {
             let (name, is_readable) = match flag {
                 Ok(flag) => (flag.name().to_owned(), true),
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    (error.flag().unwrap_or_default().to_owned(), false)
-                }
-                Err(error) => return Err(error.with_operation("verify")),
+                Err(error) => match error.flag() {
+                    Some(name) if error.kind() == ErrorKind::Corrupt => (name.to_owned(), false),
+                    // A whole store can be corrupt as well, and then it has not told which flags it has.
+                    _ => return Err(error.with_operation("verify")),
+                },
             };
             let is_known = known.contains_key(name.as_str());
             if !is_known && !name.starts_with(&self.prefix) {

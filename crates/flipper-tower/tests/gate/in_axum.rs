@@ -191,9 +191,14 @@ async fn an_application_is_tested_with_flags_of_the_test() {
 }
 
 #[test]
-fn a_location_that_no_header_can_have_is_refused() {
+fn a_location_that_no_header_can_have_or_that_leads_back_is_refused() {
     let flags = TestFlags::new();
     let error = GateLayer::new(flags.client(), "X").redirect("/a\r\nset-cookie: b").unwrap_err();
     assert_eq!(error.kind(), flipper_core::ErrorKind::InvalidInput);
     assert!(error.message().contains(r#""/a\r\nset-cookie: b" cannot be a location"#), "{error}");
+
+    // That is the route itself, which would redirect again.
+    let error = GateLayer::new(flags.client(), "X").redirect("").unwrap_err();
+    assert_eq!(error.kind(), flipper_core::ErrorKind::InvalidInput);
+    assert!(error.message().contains("back to the route"), "{error}");
 }

@@ -63,3 +63,23 @@ async fn a_service_of_tonic_is_gated_with_a_status_that_its_clients_understand()
         }
     }
 }
+
+#[tokio::test]
+async fn a_gate_that_is_told_nothing_is_a_method_that_is_not_there() {
+    for client in clients().await {
+        let (listener, address) = listen().await;
+        let (_, health) = health_reporter();
+        let gate = GateLayer::new(&client, "HEALTH");
+        let server = Server::builder().add_service(gate.named_layer(health));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        let mut health = HealthClient::new(channel);
+        assert_eq!(check(&mut health, "a").await.unwrap_err().0, Code::Unimplemented);
+        let stream = health.watch(HealthCheckRequest::default()).await;
+        let first = match stream {
+            Ok(stream) => stream.into_inner().message().await,
+            Err(status) => Err(status),
+        };
+        assert_eq!(first.unwrap_err().code(), Code::Unimplemented);
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use flipper_core::{FeatureFlagClient, Freshness};
+use flipper_core::{ErrorKind, FeatureFlagClient, Flags, Freshness};
 use flipper_mirror::MirrorStore;
 use flipper_redis::RedisStore;
 use flipper_testkit::RedisServer;
@@ -38,6 +38,42 @@ async fn while_the_store_is_down_the_default_answers_and_is_counted() {
     server.kill();
     assert_eq!(client.failed_checks(), 0);
     assert_eq!(ask(&client).await, (StatusCode::OK, StatusCode::NOT_FOUND));
+    assert_eq!(client.failed_checks(), 2);
+}
+
+#[derive(flipper_macros::Flags, Clone, Copy, Debug)]
+#[flags(crate = flipper_core)]
+enum Feature {
+    #[flag(name = "X")]
+    X,
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_does_not_pass_for_one_that_lacks_all_flags() {
+    let mut server = RedisServer::start(&[]);
+    let store = || RedisStore::builder(&server.url()).timeout(Duration::from_millis(500)).connect();
+    let direct = FeatureFlagClient::new(store().await.unwrap());
+    let mirrored = FeatureFlagClient::new(MirrorStore::start(store().await.unwrap()).await.unwrap());
+    assert_eq!(Feature::verify(&direct).await.unwrap().missing, [Feature::X.definition()]);
+    Feature::create_missing(&direct).await.unwrap();
+    server.kill();
+    for client in [direct, mirrored] {
+        let error = Feature::verify(&client).await.unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("verify")), "{error}");
+        assert_eq!(Feature::create_missing(&client).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_holds_a_request_up_for_its_time_limit_and_no_longer() {
+    let server = RedisServer::start(&[]);
+    let store = RedisStore::builder(&server.url()).timeout(Duration::from_millis(100));
+    let client = FeatureFlagClient::new(store.connect().await.unwrap());
+    client.create("X").await.unwrap();
+    server.pause();
+    let answers = tokio::time::timeout(Duration::from_secs(10), ask(&client)).await;
+    server.resume();
+    assert_eq!(answers.unwrap(), (StatusCode::OK, StatusCode::NOT_FOUND));
     assert_eq!(client.failed_checks(), 2);
 }
 
