@@ -9,8 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flipper::audit::{EvaluationMeter, MeteredStore, MetricsPublisher};
-use flipper::{CachedStore, FeatureFlagClient, MirrorStore, OpenOptions, ctx};
+use flipper::audit::{MeteredStore, MetricsPublisher};
+use flipper::{CachedStore, EvaluationMeter, FeatureFlagClient, MirrorStore, OpenOptions, ctx};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mirror = MirrorStore::start(Arc::clone(&redis)).await?;
     let cache = Arc::new(CachedStore::new(redis));
     let meter = EvaluationMeter::new();
-    let mirrored = FeatureFlagClient::builder(mirror).on_check(meter.counter()).build();
-    let cached = FeatureFlagClient::builder(Arc::clone(&cache)).on_check(meter.counter()).build();
+    let mirrored = FeatureFlagClient::builder(mirror).meter(meter.clone()).build();
+    let cached = FeatureFlagClient::builder(Arc::clone(&cache)).meter(meter.clone()).build();
     let local = mirrored.local()?;
     let publisher = MetricsPublisher::new()
         .evaluations(meter)

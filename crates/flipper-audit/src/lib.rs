@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `log` (default) | [`AuditLog`] writes down every change, in lines of JSON of which each carries the hash of the one before; [`Verifier`] finds the first that is not as it was written; [`History`] tells what a flag was at a time |
 //! | `tracing` | `TracingSubscriber` and `TracedStore`: events of edits, and spans around the calls of a store |
-//! | `metrics` | `EvaluationMeter`, `MeteredStore` and `MetricsPublisher`: counts of checks, latencies and errors of stores, how fresh mirrors are, for any recorder of the facade `metrics` |
+//! | `metrics` | `MeteredStore` and `MetricsPublisher`: latencies and errors of stores, how fresh mirrors are, and what an [`EvaluationMeter`](flipper_core::EvaluationMeter) counts, for any recorder of the facade `metrics` |
 //! | `sink` | `SinkQueue`: whoever wants to be told of changes in the background, through a bounded queue |
 //! | `webhook` | `Webhook`: a sink that posts to a URL, and tries again |
 //!
@@ -85,7 +85,7 @@ pub use self::log::{
     LineKind, StateAt, Verification, Verifier,
 };
 #[cfg(feature = "metrics")]
-pub use self::metrics::{EvaluationCount, EvaluationMeter, MeteredStore, MetricsPublisher};
+pub use self::metrics::{MeteredStore, MetricsPublisher};
 #[cfg(any(feature = "log", feature = "sink"))]
 pub use self::record::{Record, Source};
 #[cfg(feature = "sink")]

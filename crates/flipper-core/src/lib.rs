@@ -45,8 +45,10 @@ mod flag;
 mod flags;
 mod freshness;
 pub mod json;
+mod meter;
 mod name;
 mod operator;
+
 mod percentage;
 mod random;
 mod snapshot;
@@ -72,6 +74,7 @@ pub use flag::Flag;
 pub use flags::gate as __gate;
 pub use flags::{AsFlag, Date, FlagDefinition, Flags, Verification, Verify};
 pub use freshness::{Freshness, StaleCause};
+pub use meter::{EvaluationCount, EvaluationMeter};
 pub use name::FlagName;
 pub use operator::Operator;
 pub use percentage::{LinearRamp, Percentage};

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use flipper_core::{Freshness, Snapshot, Timestamp};
-
-use super::meter::EvaluationMeter;
+use flipper_core::{EvaluationMeter, Freshness, Snapshot, Timestamp};
 
 /// A flag, an answer, a reason.
 type Kind = (Box<str>, bool, &'static str);
@@ -28,12 +26,12 @@ type Kind = (Box<str>, bool, &'static str);
 /// # Examples
 ///
 /// ```
-/// use flipper_audit::{EvaluationMeter, MetricsPublisher};
-/// use flipper_core::FeatureFlagClient;
+/// use flipper_audit::MetricsPublisher;
+/// use flipper_core::{EvaluationMeter, FeatureFlagClient};
 /// use flipper_memory::MemoryStore;
 ///
 /// let meter = EvaluationMeter::new();
-/// let client = FeatureFlagClient::builder(MemoryStore::new()).on_check(meter.counter()).build();
+/// let client = FeatureFlagClient::builder(MemoryStore::new()).meter(meter.clone()).build();
 /// let mut publisher = MetricsPublisher::new().evaluations(meter);
 /// if let Some(snapshot) = client.store().snapshot() {
 ///     publisher = publisher.snapshot("memory", snapshot.clone());

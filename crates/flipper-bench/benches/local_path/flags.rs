@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
-use flipper_audit::EvaluationMeter;
 use flipper_core::{
-    Bucketer, Condition, FeatureFlagClient, Flag, FlagName, Freshness, LocalClient, Percentage, Snapshot,
-    Timestamp, Version, Versioned,
+    Bucketer, Condition, EvaluationMeter, FeatureFlagClient, Flag, FlagName, Freshness, LocalClient,
+    Percentage, Snapshot, Timestamp, Version, Versioned,
 };
 use flipper_memory::MemoryStore;
 use foldhash::fast::FixedState;
@@ -63,8 +62,8 @@ pub fn client(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
 
 /// The same, and each check is counted.
 pub fn metered(names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {
-    let counter = EvaluationMeter::new().counter();
-    loaded(&FeatureFlagClient::builder(MemoryStore::new()).on_check(counter).build(), names, flag)
+    let meter = EvaluationMeter::new();
+    loaded(&FeatureFlagClient::builder(MemoryStore::new()).meter(meter).build(), names, flag)
 }
 
 fn loaded(client: &FeatureFlagClient, names: &[Box<str>], flag: impl Fn(&str) -> Flag) -> LocalClient {

@@ -1,11 +1,10 @@
 //! What is told of each check, to those who want to know.
 
-use std::fmt;
-
 use super::Inner;
 use super::local::Found;
 use crate::evaluate::{Decision, UNSUPPORTED, decide, in_or_out, run_hash};
-use crate::snapshot::{Bucket, Seed, State, Verdict};
+use crate::meter::{Kind, ThreadCounts};
+use crate::snapshot::{Bucket, State, Verdict};
 use crate::{Context, Error, Evaluation, Freshness, Reason, Result, Semantics, Snapshot};
 
 /// One check of a flag, as [`ClientBuilder::on_check`](super::ClientBuilder::on_check) tells it.
@@ -53,24 +52,18 @@ impl Checked<'_> {
     }
 }
 
-/// Whom checks are told to, and what makes keys of names where no snapshot does.
-pub(super) struct OnCheck {
-    tell: Box<dyn Fn(&Checked<'_>) + Send + Sync>,
-    seed: Seed,
-}
+/// Whom checks are told to.
+pub(super) type OnCheck = Box<dyn Fn(&Checked<'_>) + Send + Sync>;
 
-impl OnCheck {
-    pub(super) fn new(tell: impl Fn(&Checked<'_>) + Send + Sync + 'static) -> Self {
-        Self { tell: Box::new(tell), seed: Seed::random() }
-    }
-
-    /// Tells another one as well, after this one.
-    pub(super) fn and(self, other: impl Fn(&Checked<'_>) + Send + Sync + 'static) -> Self {
-        Self::new(move |check| {
-            (self.tell)(check);
-            other(check);
-        })
-    }
+/// What a check in memory needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// A verdict is all: the semantics are the documented ones, and nobody is told.
+    Verdict,
+    /// The same, and it is counted.
+    Count,
+    /// What has decided.
+    Reason,
 }
 
 impl Inner {
@@ -82,13 +75,36 @@ impl Inner {
         default: bool,
         outcome: Result<Evaluation, &Error>,
     ) {
-        if let Some(on_check) = &self.on_check {
+        if self.is_told() {
             let key = match &self.snapshot {
                 Some(snapshot) => snapshot.hash(flag),
-                None => on_check.seed.hash(flag.as_bytes()),
+                None => self.seed.hash(flag.as_bytes()),
             };
-            (on_check.tell)(&Checked { flag, key, context: *context, default, outcome });
+            self.tell_hashed(key, flag, context, default, outcome);
         }
+    }
+
+    #[inline(never)]
+    fn tell_hashed(
+        &self,
+        key: u64,
+        flag: &str,
+        context: &Context<'_>,
+        default: bool,
+        outcome: Result<Evaluation, &Error>,
+    ) {
+        if let Some(meter) = &self.meter {
+            meter.count(key, flag, Kind::of_outcome(&outcome, default));
+        }
+        if let Some(on_check) = &self.on_check {
+            on_check(&Checked { flag, key, context: *context, default, outcome });
+        }
+    }
+
+    /// Whether anybody wants to know of checks.
+    #[inline]
+    fn is_told(&self) -> bool {
+        self.on_check.is_some() || self.meter.is_some()
     }
 
     /// Tells of a flag that is not there.
@@ -100,7 +116,7 @@ impl Inner {
         default: bool,
         freshness: impl FnOnce() -> Freshness,
     ) {
-        if self.on_check.is_some() {
+        if self.is_told() {
             let evaluation = Evaluation::new(default, Reason::NotFound, freshness());
             self.tell(flag, context, default, Ok(evaluation));
         }
@@ -109,7 +125,7 @@ impl Inner {
     /// Checks by other semantics than the documented ones, or for somebody who is told what decides. What is absent is
     /// for the caller to tell.
     #[inline(never)]
-    pub(super) fn check_in_full(
+    pub(super) fn check_reason(
         &self,
         snapshot: &Snapshot,
         hash: u64,
@@ -117,27 +133,106 @@ impl Inner {
         context: &Context<'_>,
         default: bool,
     ) -> Found {
-        let look = |found: Option<&Bucket>, state: &State| match found {
+        let found = snapshot.find(hash, flag, |found, state| match found {
             Some(bucket) => Ok((self.decide_bucket(bucket, context), state.freshness_of(flag))),
-            None if state.freshness == Freshness::NeverLoaded => Err(Found::NeverLoaded),
-            None => Err(Found::Absent),
-        };
-        let found = snapshot.find_again(hash, flag, look).unwrap_or_else(|| snapshot.find(hash, flag, look));
+            None => Err(Found::none(state)),
+        });
         let (decision, freshness) = match found {
             Ok(found) => found,
             Err(found) => return found,
         };
         let value = decision.value.unwrap_or(default);
         // Not while the snapshot is looked at: who is told may check and edit.
-        if let Some(on_check) = &self.on_check {
-            let outcome = Ok(Evaluation::new(value, decision.reason, freshness));
-            (on_check.tell)(&Checked { flag, key: hash, context: *context, default, outcome });
+        if self.is_told() {
+            self.tell_hashed(
+                hash,
+                flag,
+                context,
+                default,
+                Ok(Evaluation::new(value, decision.reason, freshness)),
+            );
         }
-        if value { Found::On } else { Found::Off }
+        Found::of(value)
+    }
+
+    /// Checks by a verdict, and counts it. What is absent is for the caller to tell.
+    #[inline]
+    pub(super) fn check_counted(
+        &self,
+        snapshot: &Snapshot,
+        hash: u64,
+        flag: &str,
+        context: &Context<'_>,
+        default: bool,
+    ) -> Found {
+        let look = |found: Option<&Bucket>, state: &State, counts: Option<&ThreadCounts>| match found {
+            Some(bucket) => {
+                let (found, kind) = self.look_counted(bucket, context, default);
+                (found, kind, counts.is_some_and(|counts| counts.count_again(self.meter_id, hash, kind)))
+            }
+            None => (Found::none(state), Kind::switched(false), true),
+        };
+        match snapshot.find_again_and_count(hash, flag, look) {
+            Some((found, _, true)) => found,
+            Some((found, kind, false)) => {
+                self.count_first(snapshot, hash, flag, kind);
+                found
+            }
+            None => self.check_counted_anew(snapshot, hash, flag, context, default),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn check_counted_anew(
+        &self,
+        snapshot: &Snapshot,
+        hash: u64,
+        flag: &str,
+        context: &Context<'_>,
+        default: bool,
+    ) -> Found {
+        let found = snapshot.find(hash, flag, |found, state| match found {
+            Some(bucket) => Ok(self.look_counted(bucket, context, default)),
+            None => Err(Found::none(state)),
+        });
+        match found {
+            Ok((found, kind)) => {
+                self.count_first(snapshot, hash, flag, kind);
+                found
+            }
+            Err(found) => found,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn count_first(&self, snapshot: &Snapshot, hash: u64, flag: &str, kind: Kind) {
+        if let Some(meter) = &self.meter {
+            snapshot.count(meter, hash, flag, kind);
+        }
+    }
+
+    #[inline(always)]
+    fn look_counted(&self, bucket: &Bucket, context: &Context<'_>, default: bool) -> (Found, Kind) {
+        // As for a check that is not counted, on and off are no branch.
+        if bucket.verdict() <= Verdict::On {
+            let is_on = bucket.verdict() == Verdict::On;
+            return (Found::of(is_on), Kind::switched(is_on));
+        }
+        self.decide_counted(bucket, context, default)
+    }
+
+    // In one place: the rest has registers enough without it.
+    #[inline(never)]
+    fn decide_counted(&self, bucket: &Bucket, context: &Context<'_>, default: bool) -> (Found, Kind) {
+        let Decision { value, reason } = self.decide_bucket(bucket, context);
+        let value = value.unwrap_or(default);
+        (Found::of(value), Kind::of(value, reason))
     }
 
     /// Decides by the verdict that is known of a flag, where that tells the reason as well.
-    #[inline(always)]
+    #[inline]
     fn decide_bucket(&self, bucket: &Bucket, context: &Context<'_>) -> Decision {
         let evaluator = self.evaluator();
         let flag = &bucket.record().value;
@@ -152,11 +247,5 @@ impl Inner {
             Verdict::Hash => run_hash(bucket.program(), *context).map_or(UNSUPPORTED, in_or_out),
             Verdict::Rules => evaluator.decide(flag, *context),
         }
-    }
-}
-
-impl fmt::Debug for OnCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnCheck")
     }
 }

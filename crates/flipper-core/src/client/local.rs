@@ -4,6 +4,7 @@ use std::fmt;
 use std::hint;
 use std::sync::atomic::Ordering;
 
+use super::checked::Need;
 use super::{FeatureFlagClient, Inner, LocalFlag};
 use crate::evaluate::run_hash;
 use crate::snapshot::{Bucket, State, Verdict};
@@ -114,20 +115,50 @@ impl LocalClient {
     /// Whether a verdict is all that a check needs.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.client.inner.is_plain
+        self.client.inner.need == Need::Verdict
+    }
+
+    // Only goes on to another function, so that it need not save a register.
+    #[inline(never)]
+    pub(super) fn check(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
+        match self.client.inner.need {
+            Need::Verdict => self.check_verdict(hash, name, context, default),
+            Need::Count => self.check_counted(hash, name, context, default),
+            Need::Reason => self.check_reason(hash, name, context, default),
+        }
     }
 
     // In one place: put into each caller, it does not fit into the registers, and takes longer.
     #[inline(never)]
-    pub(super) fn check(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
-        match self.client.inner.check(&self.snapshot, hash, name, context, default) {
+    fn check_verdict(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
+        match self.client.inner.check_verdict(&self.snapshot, hash, name, context, default) {
             found @ (Found::Off | Found::On) => found == Found::On,
-            found => {
-                let freshness = || self.snapshot.freshness_of(name);
-                self.client.inner.tell_absent(name, context, default, freshness);
-                if found == Found::NeverLoaded { self.never_loaded(name, default) } else { default }
-            }
+            Found::Absent => default,
+            Found::NeverLoaded => self.never_loaded(name, default),
         }
+    }
+
+    #[inline(never)]
+    fn check_reason(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
+        match self.client.inner.check_reason(&self.snapshot, hash, name, context, default) {
+            found @ (Found::Off | Found::On) => found == Found::On,
+            found => self.absent(name, context, default, found),
+        }
+    }
+
+    #[inline(never)]
+    fn check_counted(&self, hash: u64, name: &str, context: &Context<'_>, default: bool) -> bool {
+        match self.client.inner.check_counted(&self.snapshot, hash, name, context, default) {
+            found @ (Found::Off | Found::On) => found == Found::On,
+            found => self.absent(name, context, default, found),
+        }
+    }
+
+    #[inline(never)]
+    fn absent(&self, name: &str, context: &Context<'_>, default: bool, found: Found) -> bool {
+        let freshness = || self.snapshot.freshness_of(name);
+        self.client.inner.tell_absent(name, context, default, freshness);
+        if found == Found::NeverLoaded { self.never_loaded(name, default) } else { default }
     }
 
     pub(super) fn evaluate_hashed(
@@ -168,6 +199,19 @@ pub(super) enum Found {
     NeverLoaded,
 }
 
+impl Found {
+    #[inline]
+    pub(super) fn of(is_on: bool) -> Self {
+        hint::select_unpredictable(is_on, Self::On, Self::Off)
+    }
+
+    /// Where there is no such flag.
+    #[inline]
+    pub(super) fn none(state: &State) -> Self {
+        if state.freshness == Freshness::NeverLoaded { Self::NeverLoaded } else { Self::Absent }
+    }
+}
+
 impl Inner {
     /// Checks a flag of the snapshot, for a context and with a default.
     #[inline]
@@ -179,9 +223,23 @@ impl Inner {
         context: &Context<'_>,
         default: bool,
     ) -> Found {
-        if !self.is_plain {
-            return self.check_in_full(snapshot, hash, name, context, default);
+        match self.need {
+            Need::Verdict => self.check_verdict(snapshot, hash, name, context, default),
+            Need::Count => self.check_counted(snapshot, hash, name, context, default),
+            Need::Reason => self.check_reason(snapshot, hash, name, context, default),
         }
+    }
+
+    /// Checks by a verdict.
+    #[inline]
+    fn check_verdict(
+        &self,
+        snapshot: &Snapshot,
+        hash: u64,
+        name: &str,
+        context: &Context<'_>,
+        default: bool,
+    ) -> Found {
         let found =
             snapshot.find_again(hash, name, |found, state| self.check_found(found, state, context, default));
         match found {
@@ -211,12 +269,11 @@ impl Inner {
         context: &Context<'_>,
         default: bool,
     ) -> Found {
-        let is_on = |is_on| hint::select_unpredictable(is_on, Found::On, Found::Off);
         match found {
             // On and off are data and no branch, which could not be predicted.
-            Some(bucket) if bucket.verdict() <= Verdict::On => is_on(bucket.verdict() == Verdict::On),
+            Some(bucket) if bucket.verdict() <= Verdict::On => Found::of(bucket.verdict() == Verdict::On),
             Some(bucket) if bucket.verdict() == Verdict::Share => {
-                is_on(self.evaluator().draws(bucket.share()))
+                Found::of(self.evaluator().draws(bucket.share()))
             }
             Some(bucket) => {
                 let (flag, program) = (&bucket.record().value, bucket.program());
@@ -225,10 +282,9 @@ impl Inner {
                     Verdict::Hash => run_hash(program, *context),
                     _ => self.evaluator().run(program, flag, *context),
                 };
-                is_on(value.unwrap_or(default))
+                Found::of(value.unwrap_or(default))
             }
-            None if state.freshness == Freshness::NeverLoaded => Found::NeverLoaded,
-            None => Found::Absent,
+            None => Found::none(state),
         }
     }
 

@@ -27,10 +27,12 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use checked::OnCheck;
+use checked::{Need, OnCheck};
 use locks::Locks;
 
 use crate::events::{Emitter, EventEmitter, Events};
+use crate::meter::EvaluationMeter;
+use crate::snapshot::Seed;
 use crate::store::{Capabilities, Store};
 use crate::{Clock, Evaluator, Random, Result, Semantics, Snapshot, SystemClock, ThreadRandom, Timestamp};
 
@@ -76,8 +78,14 @@ struct Inner {
     random: Box<dyn Random>,
     /// Who is told of checks.
     on_check: Option<OnCheck>,
-    /// Whether a verdict is all that a check needs: the semantics are the documented ones, and nobody is told.
-    is_plain: bool,
+    /// What counts checks.
+    meter: Option<EvaluationMeter>,
+    /// Its number, without a look at it; 0 if there is none.
+    meter_id: u64,
+    /// What makes keys of names where no snapshot does.
+    seed: Seed,
+    /// What a check in memory needs.
+    need: Need,
     deadline: Duration,
     failed_checks: AtomicU64,
 }
@@ -96,6 +104,7 @@ impl FeatureFlagClient {
             clock: Box::new(SystemClock),
             random: Box::new(ThreadRandom),
             on_check: None,
+            meter: None,
             deadline: ClientBuilder::DEADLINE,
         }
     }
@@ -197,6 +206,7 @@ pub struct ClientBuilder {
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     on_check: Option<OnCheck>,
+    meter: Option<EvaluationMeter>,
     deadline: Duration,
 }
 
@@ -254,9 +264,19 @@ impl ClientBuilder {
     /// ```
     pub fn on_check(mut self, tell: impl Fn(&Checked<'_>) + Send + Sync + 'static) -> Self {
         self.on_check = Some(match self.on_check {
-            Some(first) => first.and(tell),
-            None => OnCheck::new(tell),
+            Some(first) => Box::new(move |check| {
+                first(check);
+                tell(check);
+            }),
+            None => Box::new(tell),
         });
+        self
+    }
+
+    /// Counts each check of the client, of its clones and of its [`LocalClient`]s with their handles, by flag, answer and reason: far cheaper than
+    /// to be [told](Self::on_check) of it. Nothing is counted unless asked.
+    pub fn meter(mut self, meter: EvaluationMeter) -> Self {
+        self.meter = Some(meter);
         self
     }
 
@@ -268,7 +288,7 @@ impl ClientBuilder {
 
     /// Makes the client.
     pub fn build(self) -> FeatureFlagClient {
-        let Self { store, semantics, clock, random, on_check, deadline } = self;
+        let Self { store, semantics, clock, random, on_check, meter, deadline } = self;
         let emitter: Arc<dyn Emitter> = Arc::new(EventEmitter::new());
         let inner = Inner {
             snapshot: store.snapshot().cloned(),
@@ -278,8 +298,15 @@ impl ClientBuilder {
             semantics,
             clock,
             random,
-            is_plain: semantics == Semantics::Documented && on_check.is_none(),
+            need: match (semantics, &on_check, &meter) {
+                (Semantics::Documented, None, None) => Need::Verdict,
+                (Semantics::Documented, None, Some(_)) => Need::Count,
+                _ => Need::Reason,
+            },
             on_check,
+            meter_id: meter.as_ref().map_or(0, EvaluationMeter::id),
+            meter,
+            seed: Seed::random(),
             deadline,
             failed_checks: AtomicU64::new(0),
         };

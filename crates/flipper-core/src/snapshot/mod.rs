@@ -20,7 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use table::{Directory, Shard};
 use thread::Slot;
 
-use crate::{Flag, Freshness, Peek, Versioned};
+use crate::meter::{Kind, ThreadCounts};
+use crate::{EvaluationMeter, Flag, Freshness, Peek, Versioned};
 
 /// Keeps flags in memory, ready to be checked.
 ///
@@ -246,6 +247,27 @@ impl Snapshot {
     ) -> Option<T> {
         let look = |state: &State| look(table::find(&state.shards, hash, name), state);
         self.shared.slot.look(self.generation(), look)
+    }
+
+    /// As [`find_again`](Self::find_again), with what this thread counts.
+    #[inline(always)]
+    pub(crate) fn find_again_and_count<T>(
+        &self,
+        hash: u64,
+        name: &str,
+        look: impl FnOnce(Option<&Bucket>, &State, Option<&ThreadCounts>) -> T,
+    ) -> Option<T> {
+        let look = |state: &State, counts: Option<&ThreadCounts>| {
+            look(table::find(&state.shards, hash, name), state, counts)
+        };
+        self.shared.slot.look_and_count(self.generation(), look)
+    }
+
+    /// Counts a check of this thread.
+    pub(crate) fn count(&self, meter: &EvaluationMeter, hash: u64, name: &str, kind: Kind) {
+        if !self.shared.slot.count(meter, hash, name, kind) {
+            meter.count(hash, name, kind);
+        }
     }
 
     fn look<T>(&self, look: impl Fn(&State) -> T) -> T {

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use super::{Shared, State};
+use crate::EvaluationMeter;
+use crate::meter::{Kind, ThreadCounts};
 
 thread_local! {
     /// Never dropped, so that no check has to ask whether it has been. [`AtExit`] empties it.
@@ -25,6 +27,8 @@ struct AtExit;
 impl Drop for AtExit {
     fn drop(&mut self) {
         release_thread();
+        let entries = SEEN.with(|seen| Some(std::mem::take(&mut *seen.try_borrow_mut().ok()?.entries)));
+        drop(entries);
     }
 }
 
@@ -35,14 +39,18 @@ struct Seen {
     swept: u64,
 }
 
-/// Aligned, so that it is one line of the cache, and to find it takes no multiplication.
+/// Aligned, so that it shares no line of the cache, and to find it takes no multiplication.
 #[derive(Default)]
-#[repr(align(64))]
+#[repr(align(128))]
 struct Entry {
     /// One of generation 0, which no snapshot has, if there is none.
     state: State,
     owner: Weak<Shared>,
+    /// What this thread counts of the flags' checks: here, as whoever checks a flag is here already.
+    counts: Option<ThreadCounts>,
 }
+
+const _: () = assert!(size_of::<Entry>() == 128);
 
 /// Slots that are free, and the first that was never used.
 static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
@@ -71,11 +79,39 @@ impl Slot {
     /// Looks at the state of a generation, if this thread has it.
     #[inline(always)]
     pub(super) fn look<T>(&self, generation: u64, look: impl FnOnce(&State) -> T) -> Option<T> {
+        self.look_and_count(generation, |state, _| look(state))
+    }
+
+    /// The same, with what this thread counts.
+    #[inline(always)]
+    pub(super) fn look_and_count<T>(
+        &self,
+        generation: u64,
+        look: impl FnOnce(&State, Option<&ThreadCounts>) -> T,
+    ) -> Option<T> {
         SEEN.with(|seen| {
             // While something is looked at, further looks are fine: a clock that an evaluation asks may check a flag.
             let seen = seen.try_borrow().ok()?;
             let entry = seen.entries.get(self.0)?;
-            (entry.state.generation == generation).then(|| look(&entry.state))
+            (entry.state.generation == generation).then(|| look(&entry.state, entry.counts.as_ref()))
+        })
+    }
+
+    /// Counts a check in the place of this thread, and returns whether that was possible: there is one for one meter.
+    pub(super) fn count(&self, meter: &EvaluationMeter, key: u64, flag: &str, kind: Kind) -> bool {
+        if AT_EXIT.try_with(|_| ()).is_err() {
+            return false;
+        }
+        SEEN.with(|seen| {
+            let Ok(mut seen) = seen.try_borrow_mut() else { return false };
+            let Some(entry) = seen.entries.get_mut(self.0) else { return false };
+            entry.counts = entry.counts.take().filter(|counts| !counts.is_unread());
+            let counts = entry.counts.get_or_insert_with(|| ThreadCounts::begin(meter));
+            let is_of_meter = counts.is_of(meter);
+            if is_of_meter {
+                counts.count(meter, key, flag, kind);
+            }
+            is_of_meter
         })
     }
 
@@ -89,7 +125,8 @@ impl Slot {
             if seen.entries.len() <= self.0 {
                 seen.entries.resize_with(self.0 + 1, Entry::default);
             }
-            seen.entries[self.0] = Entry { state, owner };
+            let entry = &mut seen.entries[self.0];
+            (entry.state, entry.owner) = (state, owner);
             seen.sweep();
         });
     }
@@ -131,8 +168,13 @@ impl Seen {
 /// flipper_core::release_thread();
 /// ```
 pub fn release_thread() {
-    let entries = SEEN.with(|seen| Some(std::mem::take(&mut *seen.try_borrow_mut().ok()?.entries)));
-    for Entry { state, owner } in entries.into_iter().flatten() {
+    let kept: Vec<_> = SEEN.with(|seen| {
+        let Ok(mut seen) = seen.try_borrow_mut() else { return Vec::new() };
+        let kept = seen.entries.iter_mut().filter(|entry| entry.state.generation != 0);
+        // What is counted stays: it is small, and to begin anew is not.
+        kept.map(|entry| (std::mem::take(&mut entry.state), std::mem::take(&mut entry.owner))).collect()
+    });
+    for (state, owner) in kept {
         drop(state);
         if let Some(owner) = owner.upgrade() {
             owner.free_retired();

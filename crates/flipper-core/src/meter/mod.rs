@@ -1,0 +1,180 @@
+//! Counts evaluations, each thread for itself.
+
+mod counts;
+mod thread;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use counts::EvaluationCount;
+
+pub(crate) use counts::Kind;
+pub(crate) use thread::ThreadCounts;
+
+use counts::Counts;
+use thread::Thread;
+
+/// Counts the checks of clients by flag, answer and reason.
+///
+/// Each thread counts for itself, in memory that no other thread writes to, and whoever wants to know [adds up](Self::counts). A count takes
+/// a few nanoseconds, no lock, and no memory after a thread's first check of a flag: 32 bytes for each flag and thread, and as much for room. What is
+/// rare (flags that are not there, errors, what cannot be compared or is not supported) takes a lock that only who adds up takes as well.
+///
+/// Names are bounded, as they may come from requests: a meter counts the first [`MOST_FLAGS`](Self::MOST_FLAGS), of which
+/// [`MOST_ABSENT`](Self::MOST_ABSENT) may be no flag's, and all others as `(other)`.
+///
+/// Clones count together, for one client or for several.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Context, EvaluationMeter, FeatureFlagClient};
+///
+/// # futures_lite::future::block_on(async {
+/// let meter = EvaluationMeter::new();
+/// let client = FeatureFlagClient::builder(MemoryStore::new()).meter(meter.clone()).build();
+/// client.create("X").await?.enable().await?;
+/// assert!(client.is_enabled("X", &Context::EMPTY).await);
+///
+/// let counts = meter.counts();
+/// assert_eq!((&*counts[0].flag, counts[0].value, counts[0].reason, counts[0].count), ("X", true, "enabled", 1));
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct EvaluationMeter(Arc<Shared>);
+
+struct Shared {
+    /// Tells this meter from all others of the process, of all times.
+    id: u64,
+    threads: Mutex<Threads>,
+    names: Mutex<Names>,
+    /// Whether no further name is counted, and whether none that is no flag's: asked before the lock, which all threads share.
+    is_full: AtomicBool,
+    is_full_of_absent: AtomicBool,
+}
+
+/// Those that are counted by their names.
+#[derive(Default)]
+struct Names {
+    all: HashSet<Box<str>>,
+    absent: usize,
+}
+
+#[derive(Default)]
+struct Threads {
+    running: Vec<Arc<Thread>>,
+    /// What threads have counted that have ended.
+    ended: HashMap<Box<str>, Counts>,
+}
+
+impl Threads {
+    /// Keeps what threads have counted that have ended, and lets go of the rest of them.
+    fn settle(&mut self) {
+        let Self { running, ended } = self;
+        running.retain_mut(|thread| {
+            // The thread had the other reference. To ask for the count alone would not make sure that all of what it has counted is seen.
+            let has_ended = Arc::get_mut(thread).is_some();
+            if has_ended {
+                thread.add_to(ended);
+            }
+            !has_ended
+        });
+    }
+}
+
+impl EvaluationMeter {
+    /// How many flags a meter counts by their names: 16,384.
+    pub const MOST_FLAGS: usize = 1 << 14;
+
+    /// How many names that are no flag's a meter counts: 256.
+    pub const MOST_ABSENT: usize = 256;
+
+    /// Makes a meter that has counted nothing.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::new(Shared {
+            id,
+            threads: Mutex::default(),
+            names: Mutex::default(),
+            is_full: AtomicBool::new(false),
+            is_full_of_absent: AtomicBool::new(false),
+        }))
+    }
+
+    /// Adds up what all threads have counted, those that have ended included, sorted by flag. What is counted meanwhile may be in it or not.
+    pub fn counts(&self) -> Vec<EvaluationCount> {
+        let mut threads = self.threads();
+        threads.settle();
+        let mut counts = threads.ended.clone();
+        for thread in &threads.running {
+            thread.add_to(&mut counts);
+        }
+        drop(threads);
+        let mut counts: Vec<_> =
+            counts.into_iter().flat_map(|(flag, counts)| counts.of(&flag).collect::<Vec<_>>()).collect();
+        counts.sort_unstable_by(|a, b| (&a.flag, a.reason, a.value).cmp(&(&b.flag, b.reason, b.value)));
+        counts
+    }
+
+    /// Counts a check. Names of one key are one flag's, or of clients whose keys have nothing to do with one another.
+    #[inline]
+    pub(crate) fn count(&self, key: u64, flag: &str, kind: Kind) {
+        thread::count(self, key, flag, kind);
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Threads> {
+        self.0.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a name that a thread has not counted yet is counted by itself. A name that is not stays so in that thread: what was counted never moves.
+    fn admits(&self, flag: &str, is_absent: bool) -> bool {
+        let Shared { names, is_full, is_full_of_absent, .. } = &*self.0;
+        if is_full.load(Ordering::Relaxed) || is_absent && is_full_of_absent.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.all.contains(flag) {
+            return true;
+        }
+        if names.all.len() >= Self::MOST_FLAGS {
+            is_full.store(true, Ordering::Relaxed);
+            return false;
+        }
+        if is_absent && names.absent >= Self::MOST_ABSENT {
+            is_full_of_absent.store(true, Ordering::Relaxed);
+            return false;
+        }
+        names.absent += usize::from(is_absent);
+        names.all.insert(flag.into());
+        true
+    }
+
+    fn has_thread(&self, thread: Arc<Thread>) {
+        let mut threads = self.threads();
+        // Threads may come and go for long before anybody asks.
+        threads.settle();
+        threads.running.push(thread);
+    }
+}
+
+impl Default for EvaluationMeter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for EvaluationMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EvaluationMeter").field("threads", &self.threads().running.len()).finish()
+    }
+}
