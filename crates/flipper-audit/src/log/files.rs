@@ -13,6 +13,21 @@ pub(crate) struct Files {
     name: OsString,
 }
 
+/// A file to be read.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) path: PathBuf,
+    /// Those that are full stay where they are: they are opened when their turn comes, as there may be more of them than a process may have open.
+    file: Option<File>,
+}
+
+impl Part {
+    pub(crate) fn open(self) -> io::Result<(PathBuf, File)> {
+        let file = self.file.map_or_else(|| File::open(&self.path), Ok)?;
+        Ok((self.path, file))
+    }
+}
+
 impl Files {
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
         let active = std::path::absolute(path)?;
@@ -52,17 +67,29 @@ impl Files {
         (format!("{number:06}").as_bytes() == rest).then_some(number)
     }
 
-    /// All files in order, the one that is written to last.
-    pub(crate) fn all(&self) -> io::Result<Vec<PathBuf>> {
-        let mut files: Vec<_> = self.full()?.into_iter().map(|(_, path)| path).collect();
-        if self.active.try_exists()? {
-            files.push(self.active.clone());
+    /// All files in order, as they are at one moment: those that are full, and the one that is written to, which is opened, as it may be moved away
+    /// while the others are read.
+    pub(crate) fn all(&self) -> io::Result<Vec<Part>> {
+        loop {
+            let full = self.full()?;
+            let active = match File::open(&self.active) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            // If a file was moved away meanwhile, one may be missing, or be there twice.
+            if self.full()?.len() != full.len() {
+                continue;
+            }
+            let full = full.into_iter().map(|(_, path)| Part { path, file: None });
+            let active = active.map(|file| Part { path: self.active.clone(), file: Some(file) });
+            let files: Vec<_> = full.chain(active).collect();
+            if files.is_empty() {
+                let message = format!("there is no audit log at {}", self.active.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, message));
+            }
+            return Ok(files);
         }
-        if files.is_empty() {
-            let message = format!("there is no audit log at {}", self.active.display());
-            return Err(io::Error::new(io::ErrorKind::NotFound, message));
-        }
-        Ok(files)
     }
 
     /// Flushes which files there are.
@@ -138,7 +165,7 @@ mod tests {
         }
         let numbers: Vec<_> = files.full().unwrap().into_iter().map(|(number, _)| number).collect();
         assert_eq!(numbers, [2, 10, 1_000_000]);
-        assert_eq!(files.all().unwrap().last(), Some(&files.active));
+        assert_eq!(files.all().unwrap().last().map(|last| &last.path), Some(&files.active));
         assert_eq!(files.numbered(2), files.full().unwrap()[0].1);
     }
 

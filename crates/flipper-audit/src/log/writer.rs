@@ -221,7 +221,7 @@ type Last = Option<(Header, Head)>;
 /// Goes through a file, and returns what its first line says and the head after its last whole one; `None` if there is none.
 fn last_state(path: &std::path::Path, chain: &Chain) -> Result<(Last, super::scan::End), NotOpened> {
     let mut last: Option<(Header, super::scan::Scan<'_>)> = None;
-    let end = super::scan::lines(path, |at, line| {
+    let end = super::scan::lines(std::fs::File::open(path)?, |at, line| {
         if let Some((_, scan)) = &mut last {
             return scan.next(path, at, line).map_err(NotOpened::Damaged);
         }

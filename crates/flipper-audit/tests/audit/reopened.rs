@@ -127,3 +127,34 @@ async fn bytes_after_the_last_line_do_not_end_up_in_the_next() {
     assert_eq!(changes(&path), ["create X client done"]);
     assert!(Verifier::new(&path).head(log.head()).run().unwrap().is_intact());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_read_and_verified_while_it_is_written_and_its_files_are_moved_away() {
+    let (_directory, path) = place();
+    let log = quick().rotate_at(1_500).open(&path).unwrap();
+    let client = logged(&log);
+    client.create("X").await.unwrap();
+    let writing = tokio::spawn(async move {
+        for _ in 0..300 {
+            client.enable("X").await.unwrap();
+            client.disable("X").await.unwrap();
+        }
+    });
+    while !writing.is_finished() {
+        let head = log.head();
+        let found = Verifier::new(&path).head(head).run().unwrap();
+        assert!(found.is_intact(), "{found:?}");
+        let numbers: Vec<_> = entries(&path).iter().map(flipper_audit::Entry::number).collect();
+        assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "{numbers:?}");
+        assert!(numbers.len() as u64 >= head.lines());
+    }
+    writing.await.unwrap();
+    // There may be more files than a process may have open.
+    let (files, lines) =
+        (fs::read_dir(path.parent().unwrap()).unwrap().count(), flipper_audit::History::of(&path).entries());
+    let open = fs::read_dir("/dev/fd").unwrap().filter_map(Result::ok);
+    let ours = open
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .filter(|file| file.starts_with(path.parent().unwrap()));
+    assert!(files > 100 && ours.count() < 10 && lines.is_ok());
+}
