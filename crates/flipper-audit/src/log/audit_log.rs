@@ -111,11 +111,11 @@ impl AuditLog {
         AuditLogBuilder::default()
     }
 
-    /// Registers the log with a client, and all of its clones.
+    /// Registers the log with a client, and all of its clones. To do so twice does nothing more.
     ///
-    /// One log takes the changes of any number of clients. The order of a flag's lines is that of its writes if one client, with its clones, makes them.
+    /// One log takes the changes of any number of clients of one store: flags are told apart by their names. The order of a flag's lines is that of its writes if one client, with its clones, makes them.
     pub fn subscribe_to(&self, client: &FeatureFlagClient) {
-        client.events().register_subscriber(Arc::new(self.clone()));
+        client.events().register_subscriber(Arc::clone(&self.shared) as Arc<dyn Subscriber>);
     }
 
     /// Returns the head: how many lines there are, and the hash of the last one. Kept elsewhere, it shows whether something was cut off.
@@ -206,33 +206,41 @@ impl Shared {
 
 impl Subscriber for AuditLog {
     fn on_pre_edit(&self, edit: &Edit<'_>) -> Handled {
-        let mut state = self.shared.lock();
+        self.shared.on_pre_edit(edit)
+    }
+
+    fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
+        self.shared.on_post_edit(edit, outcome)
+    }
+}
+
+/// What is registered: one for all clones, so that a client that is told of a log twice knows it.
+impl Subscriber for Shared {
+    fn on_pre_edit(&self, edit: &Edit<'_>) -> Handled {
+        let mut state = self.lock();
         if edit.attempt == 1 {
             state.known.begins(edit.flag);
         }
-        if !self.shared.vetoes {
+        if !self.vetoes {
             return Ok(());
         }
-        let record = Record::of_edit(edit, Outcome::Unknown, &self.shared.redaction);
-        let written =
-            self.shared.append(&mut state, LineKind::Intent, edit.time, &|out| record.write_members(out));
+        let record = Record::of_edit(edit, Outcome::Unknown, &self.redaction);
+        let written = self.append(&mut state, LineKind::Intent, edit.time, &|out| record.write_members(out));
         written.map_err(|error| format!("the audit log cannot be written: {}", error.message()))?;
         state.known.is_announced(edit.flag);
         Ok(())
     }
 
     fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
-        let shared = &*self.shared;
-        let mut state = shared.lock();
+        let mut state = self.lock();
         if !edit.was_unreadable {
-            shared.see(&mut state, edit.flag, edit.before, Source::Read, edit.time);
+            self.see(&mut state, edit.flag, edit.before, Source::Read, edit.time);
         }
         // What was announced by a line is told to be over.
         let was_announced = state.known.was_announced(edit.flag);
         if outcome != Outcome::NotDone || was_announced {
-            let record = Record::of_edit(edit, outcome, &shared.redaction);
-            let line =
-                shared.append(&mut state, LineKind::Change, edit.time, &|out| record.write_members(out));
+            let record = Record::of_edit(edit, outcome, &self.redaction);
+            let line = self.append(&mut state, LineKind::Change, edit.time, &|out| record.write_members(out));
             match outcome {
                 Outcome::Done | Outcome::NotReplicated => state.known.set(edit.flag, edit.after),
                 Outcome::Unknown => state.known.doubt(edit.flag, line.unwrap_or(0), edit.after),
@@ -241,7 +249,7 @@ impl Subscriber for AuditLog {
         }
         state.known.ends(edit.flag);
         drop(state);
-        shared.ended.notify(usize::MAX);
+        self.ended.notify(usize::MAX);
         Ok(())
     }
 }

@@ -136,19 +136,21 @@ impl SinkQueueBuilder {
     }
 }
 
+impl Shared {
+    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<Record>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl SinkQueue {
     /// Starts a queue, to choose how many changes may wait and what is redacted.
     pub fn builder() -> SinkQueueBuilder {
         SinkQueueBuilder { capacity: 1_024, redaction: Redaction::default() }
     }
 
-    /// Registers the queue with a client, and all of its clones.
+    /// Registers the queue with a client, and all of its clones. To do so twice does nothing more.
     pub fn subscribe_to(&self, client: &FeatureFlagClient) {
-        client.events().register_subscriber(Arc::new(self.clone()));
-    }
-
-    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<Record>>> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        client.events().register_subscriber(Arc::clone(&self.0) as Arc<dyn Subscriber>);
     }
 
     /// Returns what has become of the changes so far.
@@ -164,7 +166,7 @@ impl SinkQueue {
     pub async fn shutdown(&self, limit: Duration) -> QueueStats {
         let close = self.0.close.lock().unwrap_or_else(PoisonError::into_inner).take();
         // What is sent later finds no queue.
-        drop(self.sender().take());
+        drop(self.0.sender().take());
         if let Some(close) = close {
             let (done, is_done) = oneshot::channel();
             // Longer than anybody waits.
@@ -189,9 +191,16 @@ impl SinkQueue {
 
 impl Subscriber for SinkQueue {
     fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
+        self.0.on_post_edit(edit, outcome)
+    }
+}
+
+/// What is registered: one for all clones, so that a client that is told of a queue twice knows it.
+impl Subscriber for Shared {
+    fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
         if outcome != Outcome::NotDone {
-            let record = Record::of_edit(edit, outcome, &self.0.redaction);
-            let counters = &self.0.counters;
+            let record = Record::of_edit(edit, outcome, &self.redaction);
+            let counters = &self.counters;
             // First, as the thread may have it before this goes on.
             counters.queued.fetch_add(1, Ordering::Relaxed);
             if self.sender().as_ref().is_none_or(|queue| queue.try_send(record).is_err()) {
