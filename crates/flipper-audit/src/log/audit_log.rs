@@ -218,26 +218,25 @@ impl Subscriber for AuditLog {
 impl Subscriber for Shared {
     fn on_pre_edit(&self, edit: &Edit<'_>) -> Handled {
         let mut state = self.lock();
-        if edit.attempt == 1 {
-            state.known.begins(edit.flag);
-        }
+        state.known.begins(edit.flag, edit.id);
         if !self.vetoes {
             return Ok(());
         }
         let record = Record::of_edit(edit, Outcome::Unknown, &self.redaction);
         let written = self.append(&mut state, LineKind::Intent, edit.time, &|out| record.write_members(out));
         written.map_err(|error| format!("the audit log cannot be written: {}", error.message()))?;
-        state.known.is_announced(edit.flag);
+        state.known.is_announced(edit.flag, edit.id);
         Ok(())
     }
 
     fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
         let mut state = self.lock();
-        if !edit.was_unreadable {
+        // What a write that was not made has started from may be long past.
+        if outcome != Outcome::NotDone && !edit.was_unreadable {
             self.see(&mut state, edit.flag, edit.before, Source::Read, edit.time);
         }
         // What was announced by a line is told to be over.
-        let was_announced = state.known.was_announced(edit.flag);
+        let was_announced = state.known.was_announced(edit.flag, edit.id);
         if outcome != Outcome::NotDone || was_announced {
             let record = Record::of_edit(edit, outcome, &self.redaction);
             let line = self.append(&mut state, LineKind::Change, edit.time, &|out| record.write_members(out));
@@ -247,7 +246,7 @@ impl Subscriber for Shared {
                 _ => {}
             }
         }
-        state.known.ends(edit.flag);
+        state.known.ends(edit.flag, edit.id);
         drop(state);
         self.ended.notify(usize::MAX);
         Ok(())

@@ -1,6 +1,7 @@
 //! What the log knows of each flag.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use flipper_core::Flag;
 
@@ -20,12 +21,28 @@ struct State {
     seen: Option<Seen>,
     /// A change of which nobody could tell whether it has happened: its line, and what the flag would be then.
     doubt: Option<(u64, Option<Flag>)>,
-    /// Whether an edit was announced by a line, and its end was not.
-    is_announced: bool,
-    /// How many edits are under way.
-    under_way: u32,
+    /// The edits that are under way: more than one if several clients share the log.
+    under_way: Vec<UnderWay>,
+    /// Edits of which several were under way at once; `None` if they came one after the other.
+    together: Option<Together>,
     /// How many have ended.
     ended: u64,
+}
+
+/// Edits that may be told in another order than the store has made them: what is one of their results was not made by somebody else.
+#[derive(Debug, Default)]
+struct Together {
+    /// The hashes of what they have made of the flag.
+    made: HashSet<u64>,
+    /// Whether all of them have ended.
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    edit: u64,
+    /// Whether it was announced by a line.
+    is_announced: bool,
 }
 
 #[derive(Debug)]
@@ -56,24 +73,39 @@ impl Known {
         self.flags.entry(name.into()).or_default()
     }
 
-    pub(super) fn begins(&mut self, name: &str) {
-        self.state(name).under_way += 1;
+    /// Takes note that an edit is under way.
+    pub(super) fn begins(&mut self, name: &str, edit: u64) {
+        let state = self.state(name);
+        if !state.under_way.iter().any(|other| other.edit == edit) {
+            state.under_way.push(UnderWay { edit, is_announced: false });
+        }
+        if state.under_way.len() > 1 {
+            state.together.get_or_insert_default().is_over = false;
+        }
     }
 
-    pub(super) fn ends(&mut self, name: &str) {
+    /// Takes note that an edit has ended. Whoever has vetoed it before the log was told of it has left nothing to end.
+    pub(super) fn ends(&mut self, name: &str, edit: u64) {
         let state = self.state(name);
-        state.under_way = state.under_way.saturating_sub(1);
+        state.under_way.retain(|other| other.edit != edit);
+        if let Some(together) = state.together.as_mut().filter(|_| state.under_way.is_empty()) {
+            together.is_over = true;
+        }
         state.ended += 1;
     }
 
     /// Takes note that an edit was announced by a line.
-    pub(super) fn is_announced(&mut self, name: &str) {
-        self.state(name).is_announced = true;
+    pub(super) fn is_announced(&mut self, name: &str, edit: u64) {
+        let mut under_way = self.state(name).under_way.iter_mut();
+        if let Some(announced) = under_way.find(|other| other.edit == edit) {
+            announced.is_announced = true;
+        }
     }
 
-    /// Whether an edit was announced whose end is to be told.
-    pub(super) fn was_announced(&mut self, name: &str) -> bool {
-        std::mem::take(&mut self.state(name).is_announced)
+    /// Whether an edit was announced, so that its end is to be told.
+    pub(super) fn was_announced(&self, name: &str, edit: u64) -> bool {
+        let under_way = self.flags.get(name).map(|state| &state.under_way);
+        under_way.is_some_and(|edits| edits.iter().any(|other| other.edit == edit && other.is_announced))
     }
 
     /// Takes note that all flags were seen.
@@ -92,7 +124,7 @@ impl Known {
     /// How many edits of a flag have ended; `None` if some are under way.
     pub(super) fn quiet_since(&self, name: &str) -> Option<u64> {
         match self.flags.get(name) {
-            Some(state) if state.under_way > 0 => None,
+            Some(state) if !state.under_way.is_empty() => None,
             state => Some(state.map_or(0, |state| state.ended)),
         }
     }
@@ -108,11 +140,13 @@ impl Known {
             None => News::First,
             Some(known) if known.is(seen, redaction) => News::Same,
             Some(_) if let Some((line, _)) = doubted => News::Resolved(*line),
+            Some(_) if state.is_of_several(seen) => News::Same,
             Some(known) => News::Changed(known.flag.clone()),
         };
         if !matches!(news, News::Same) {
             state.doubt = None;
         }
+        state.together.take_if(|together| together.is_over);
         state.seen = Some(Seen { flag: seen.cloned(), is_shown: false });
         news
     }
@@ -120,6 +154,9 @@ impl Known {
     /// Takes note of what a flag was changed to.
     pub(super) fn set(&mut self, name: &str, flag: Option<&Flag>) {
         let state = self.state(name);
+        if let Some(together) = &mut state.together {
+            together.made.insert(hash(flag));
+        }
         state.seen = Some(Seen { flag: flag.cloned(), is_shown: false });
         state.doubt = None;
     }
@@ -143,6 +180,19 @@ impl Known {
         let is_present = |state: &State| state.seen.as_ref().is_some_and(|seen| seen.flag.is_some());
         self.flags.iter().filter(|(_, state)| is_present(state)).map(|(name, _)| name.clone()).collect()
     }
+}
+
+impl State {
+    /// Whether one of several edits that are or were under way at once may have made the flag what it is.
+    fn is_of_several(&self, seen: Option<&Flag>) -> bool {
+        self.together.as_ref().is_some_and(|edits| !edits.is_over || edits.made.contains(&hash(seen)))
+    }
+}
+
+fn hash(flag: Option<&Flag>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    flag.map(Flag::as_json).hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Seen {

@@ -2,6 +2,7 @@
 #![cfg(feature = "log")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod clients;
 mod failures;
 mod many;
 mod others;

@@ -19,6 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// An attempt that was announced, with the state that it started from.
 pub(super) struct Attempt {
+    edit: u64,
     number: u32,
     time: Timestamp,
     before: Option<Flag>,
@@ -173,6 +174,7 @@ impl FeatureFlagClient {
         settling: &mut Settling<'_>,
     ) -> Result<Arc<Attempt>> {
         let attempt = Arc::new(Attempt {
+            edit: settling.id(),
             number,
             time: self.inner.clock.now(),
             before: current.readable().cloned(),
@@ -260,6 +262,7 @@ impl FeatureFlagClient {
     fn with_edit<T>(&self, name: FlagName<'_>, attempt: &Attempt, tell: impl FnOnce(&Edit<'_>) -> T) -> T {
         let changes: Vec<Payload<'_>> = attempt.plan.changes.iter().map(Change::payload).collect();
         tell(&Edit {
+            id: attempt.edit,
             flag: name.as_str(),
             changes: &changes,
             attempt: attempt.number,
