@@ -80,6 +80,13 @@ pub(super) struct Shared {
     pub(super) ended: Signal,
 }
 
+/// A line that is not certainly in the log.
+pub(super) struct Failed {
+    error: Error,
+    /// The line, if it is there all the same.
+    line: Option<u64>,
+}
+
 /// What is written and what is known change together.
 pub(super) struct State {
     pub(super) writer: Writer,
@@ -162,12 +169,15 @@ impl Shared {
         kind: LineKind,
         time: Timestamp,
         members: &dyn Fn(&mut String),
-    ) -> Result<u64> {
+    ) -> Result<u64, Failed> {
         let line = state.writer.append(kind, time, members);
         if let (Some(flusher), Some(file)) = (&self.flusher, state.writer.file()) {
             flusher.is_due(&file.file);
         }
-        line.map_err(|error| self.failed("append", &error))
+        line.map_err(|not_written| Failed {
+            error: self.failed("append", &not_written.error),
+            line: not_written.line,
+        })
     }
 
     /// Takes note of what a flag is, and records it if somebody else has made it so.
@@ -224,9 +234,13 @@ impl Subscriber for Shared {
         }
         let record = Record::of_edit(edit, Outcome::Unknown, &self.redaction);
         let written = self.append(&mut state, LineKind::Intent, edit.time, &|out| record.write_members(out));
-        written.map_err(|error| format!("the audit log cannot be written: {}", error.message()))?;
-        state.known.is_announced(edit.flag, edit.id);
-        Ok(())
+        // A line that is there has an end, also if it cannot be relied on.
+        if written.as_ref().map_or_else(|failed| failed.line.is_some(), |_| true) {
+            state.known.is_announced(edit.flag, edit.id);
+        }
+        written
+            .map(drop)
+            .map_err(|failed| format!("the audit log cannot be written: {}", failed.error.message()).into())
     }
 
     fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
@@ -242,7 +256,10 @@ impl Subscriber for Shared {
             let line = self.append(&mut state, LineKind::Change, edit.time, &|out| record.write_members(out));
             match outcome {
                 Outcome::Done | Outcome::NotReplicated => state.known.set(edit.flag, edit.after),
-                Outcome::Unknown => state.known.doubt(edit.flag, line.unwrap_or(0), edit.after),
+                Outcome::Unknown => {
+                    let line = line.map_or_else(|failed| failed.line, Some).unwrap_or(0);
+                    state.known.doubt(edit.flag, line, edit.after);
+                }
                 _ => {}
             }
         }

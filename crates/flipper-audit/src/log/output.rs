@@ -115,6 +115,11 @@ impl Output {
         matches!(self, Self::File(file) if file.is_full_for(len))
     }
 
+    /// Whether a part of a line is missing yet.
+    pub(super) fn has_rest(&self) -> bool {
+        matches!(self, Self::Other { rest, .. } if !rest.is_empty())
+    }
+
     /// Writes a line. If it cannot be written, nothing of it is there, or will be completed before the next one.
     ///
     /// `Ok(Some(_))`: a part of it is there.
