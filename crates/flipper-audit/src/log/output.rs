@@ -78,7 +78,11 @@ impl LogFile {
             Ok(file) => {
                 (self.file, self.size) = (Arc::new(file), first.len() as u64);
                 self.number += 1;
-                self.files.sync_directory()
+                // The other file is written to from here on, whatever becomes of that.
+                if let Err(error) = self.files.sync_directory() {
+                    log::error!(target: "flipper::audit", "the audit log has begun another file, which may be gone if the machine crashes: {error}");
+                }
+                Ok(())
             }
             Err(error) => {
                 // As if nothing had happened. If the file cannot be moved back, lines still go into it, and the log is found

@@ -4,6 +4,8 @@
 
 mod clients;
 mod failures;
+#[cfg(unix)]
+mod limits;
 mod many;
 mod others;
 mod past;
