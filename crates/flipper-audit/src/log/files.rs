@@ -30,7 +30,7 @@ impl Part {
 
 impl Files {
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
-        let active = std::path::absolute(path)?;
+        let active = followed(std::path::absolute(path)?)?;
         let (Some(name), Some(directory)) = (active.file_name(), active.parent()) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path does not name a file"));
         };
@@ -119,6 +119,17 @@ impl Files {
     }
 }
 
+/// Follows links to a file, which need not be there: its lock and the files that are full are beside it, whatever it is called by.
+fn followed(mut path: PathBuf) -> io::Result<PathBuf> {
+    for _ in 0..40 {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().map_or_else(|| target.clone(), |parent| parent.join(&target)),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is a link that leads nowhere"))
+}
+
 /// Options that make a file which nobody else may read.
 pub(crate) fn private() -> OpenOptions {
     #[allow(unused_mut, reason = "where there are no modes")]
@@ -128,8 +139,31 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
+/// Keeps other writers out of a file itself, in case that somebody has deleted the lock beside it. Elsewhere, such a lock would keep out readers.
+pub(crate) fn keep(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let message = "it is open already, and its lock was deleted: a log has one writer";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+        }
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let _ = file;
+    Ok(())
+}
+
+/// Looks whether a file is still there, by whatever name.
+pub(crate) fn is_removed(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    return Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0);
+    #[cfg(not(unix))]
+    return file.metadata().map(|_| false);
+}
+
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let ours = file.metadata()?;
     match std::fs::metadata(path) {
@@ -140,7 +174,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 }
 
 #[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
     path.try_exists()
 }
 

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::files::{Files, private};
+use super::files::{Files, is_at, is_removed, keep, private};
 
 /// The file that is written to.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ impl LogFile {
         lock: File,
     ) -> io::Result<Self> {
         let file = private().create(true).append(true).open(&files.active)?;
+        keep(&file)?;
         if file.metadata()?.len() != size {
             file.set_len(size)?;
             file.sync_all()?;
@@ -47,6 +48,13 @@ impl LogFile {
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if is_removed(&self.file)? {
+            let message = format!(
+                "{} was removed or replaced while it was open: open the log again",
+                self.files.active.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
         if self.is_torn {
             self.file.set_len(self.size)?;
             self.is_torn = false;
@@ -68,6 +76,10 @@ impl LogFile {
             self.is_torn = false;
         }
         self.file.sync_all()?;
+        if !is_at(&self.file, &self.files.active)? {
+            let message = format!("{} is another file by now", self.files.active.display());
+            return Err(io::Error::other(message));
+        }
         let full = self.files.numbered(self.number);
         if full.try_exists()? {
             let message = format!("{} is in the way of the file that is full", full.display());
@@ -97,9 +109,18 @@ impl LogFile {
     fn begin(&self, first: &[u8]) -> io::Result<File> {
         let mut options: OpenOptions = private();
         let mut file = options.create_new(true).append(true).open(&self.files.active)?;
+        keep(&file)?;
         file.write_all(first)?;
         file.sync_all()?;
         Ok(file)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        // Who flushes it may have it a little longer.
+        let _ = self.file.unlock();
     }
 }
 

@@ -93,6 +93,11 @@ impl Writer {
         let mut torn = Vec::new();
         let mut found = None;
         if files.active.try_exists()? {
+            // Who reads a pipe waits for its writer, and a device has no end.
+            if !files.active.metadata()?.is_file() {
+                let message = "it is no file: use a writer for what else takes bytes";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message).into());
+            }
             let (last, end) = last_state(&files.active, &chain)?;
             torn = end.torn;
             found = last.map(|(header, head)| (header, head, end.whole));
