@@ -9,6 +9,7 @@ mod limits;
 mod many;
 mod others;
 mod past;
+mod records;
 mod reopened;
 mod tampering;
 
