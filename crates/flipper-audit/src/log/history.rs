@@ -24,6 +24,7 @@ pub struct Entry {
     kind: LineKind,
     record: Option<Record>,
     resolves: Option<u64>,
+    flag: Option<String>,
 }
 
 impl Entry {
@@ -44,8 +45,8 @@ impl Entry {
             }
             _ => None,
         };
-        let resolves = members.number("of");
-        Ok(Self { text, seq, time, kind, record, resolves })
+        let (resolves, flag) = (members.number("of"), members.text("flag"));
+        Ok(Self { text, seq, time, kind, record, resolves, flag })
     }
 
     /// Returns its number in the log, from 1 on.
@@ -71,6 +72,11 @@ impl Entry {
     /// Returns the number of the line that has said that nobody can tell whether a change has happened, if this one says that it has.
     pub fn resolves(&self) -> Option<u64> {
         self.resolves
+    }
+
+    /// The flag that the line is about.
+    pub(super) fn flag(&self) -> Option<&str> {
+        self.flag.as_deref()
     }
 
     /// Returns the line as it is written, without its line break.

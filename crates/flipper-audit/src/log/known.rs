@@ -20,7 +20,7 @@ struct State {
     /// What it was when it was seen last; not known yet if there is none.
     seen: Option<Seen>,
     /// A change of which nobody could tell whether it has happened: its line, and what the flag would be then.
-    doubt: Option<(u64, Option<Flag>)>,
+    doubt: Option<(u64, Seen)>,
     /// The edits that are under way: more than one if several clients share the log.
     under_way: Vec<UnderWay>,
     /// Edits of which several were under way at once; `None` if they came one after the other.
@@ -133,7 +133,7 @@ impl Known {
     pub(super) fn see(&mut self, name: &str, seen: Option<&Flag>, redaction: &Redaction) -> News {
         let is_complete = self.is_complete;
         let state = self.state(name);
-        let doubted = state.doubt.as_ref().filter(|(_, flag)| is_same(flag.as_ref(), seen));
+        let doubted = state.doubt.as_ref().filter(|(_, flag)| flag.is(seen, redaction));
         let news = match &state.seen {
             None if is_complete && seen.is_none() => News::Same,
             None if is_complete => News::Changed(None),
@@ -161,18 +161,25 @@ impl Known {
         state.doubt = None;
     }
 
-    /// Takes note of what the log says of a flag.
-    pub(super) fn set_from_log(&mut self, name: &str, flag: Option<Flag>) {
+    /// Takes note of what the log says of a flag, and of a change that may have happened since.
+    pub(super) fn set_from_log(
+        &mut self,
+        name: &str,
+        flag: Option<Flag>,
+        doubt: Option<(u64, Option<Flag>)>,
+    ) {
         let state = self.state(name);
-        // What this process has seen is newer.
-        if state.seen.as_ref().is_none_or(|seen| seen.is_shown) {
+        // What this process has seen or done is newer.
+        let is_new = state.under_way.is_empty() && state.ended == 0;
+        if is_new && state.seen.as_ref().is_none_or(|seen| seen.is_shown) {
             state.seen = Some(Seen { flag, is_shown: true });
+            state.doubt = doubt.map(|(line, flag)| (line, Seen { flag, is_shown: true }));
         }
     }
 
     /// Takes note of a change that may have happened.
     pub(super) fn doubt(&mut self, name: &str, line: u64, flag: Option<&Flag>) {
-        self.state(name).doubt = Some((line, flag.cloned()));
+        self.state(name).doubt = Some((line, Seen { flag: flag.cloned(), is_shown: false }));
     }
 
     /// The flags that were there when they were seen last.
@@ -198,7 +205,11 @@ fn hash(flag: Option<&Flag>) -> u64 {
 impl Seen {
     fn is(&self, other: Option<&Flag>, redaction: &Redaction) -> bool {
         match (&self.flag, other) {
-            (Some(known), Some(seen)) if self.is_shown => known.as_json() == redaction.shown(seen),
+            // More may be redacted now than was then, and what stands around a record is not in the log.
+            (Some(known), Some(seen)) if self.is_shown => {
+                let [known, seen] = [known, seen].map(|flag| redaction.shown(flag));
+                known.trim_ascii() == seen.trim_ascii()
+            }
             (known, seen) => is_same(known.as_ref(), seen),
         }
     }

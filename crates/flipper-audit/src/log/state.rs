@@ -37,7 +37,7 @@ impl StateAt {
 
 /// What lines tell, one after the other.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     state: Option<(Option<Flag>, u64, Timestamp)>,
     doubt: Option<(u64, Option<Flag>)>,
     /// An edit that was announced, and whose end has not come yet.
@@ -47,11 +47,12 @@ struct Told {
 }
 
 impl Told {
-    fn see(&mut self, entry: &Entry) {
+    pub(super) fn see(&mut self, entry: &Entry) {
         let is_now = |flag| Some((flag, entry.number(), entry.time()));
         match (entry.kind(), entry.record()) {
             (LineKind::Change, Some(record)) => {
-                if record.source == Source::Client {
+                // What a watch tells is recorded while no edit is under way: whoever announced one has died.
+                if record.source != Source::Read {
                     self.announced = None;
                 }
                 if record.is_done() {
@@ -66,15 +67,23 @@ impl Told {
                 self.announced = Some((entry.number(), record.flag_after()));
             }
             (LineKind::Found, Some(record)) => {
-                (self.state, self.doubt) = (is_now(record.flag_after()), None);
+                (self.state, self.doubt, self.announced) = (is_now(record.flag_after()), None, None);
             }
             (LineKind::Resolved, _) => {
-                if let Some((_, flag)) = self.doubt.take_if(|(line, _)| Some(*line) == entry.resolves()) {
-                    self.state = is_now(flag);
+                let is_meant = |doubt: &mut (u64, _)| Some(doubt.0) == entry.resolves();
+                let resolved = self.announced.take_if(is_meant).or_else(|| self.doubt.take_if(is_meant));
+                if let Some((_, flag)) = resolved {
+                    (self.state, self.doubt) = (is_now(flag), None);
                 }
             }
             _ => {}
         }
+    }
+
+    /// What is certain, and what may have come of it, with the line that says so.
+    pub(super) fn last(self) -> Option<(Option<Flag>, Option<(u64, Option<Flag>)>)> {
+        let (flag, ..) = self.state?;
+        Some((flag, self.announced.or(self.doubt)))
     }
 
     fn see_later(&mut self, entry: &Entry) {

@@ -11,6 +11,7 @@ mod others;
 mod past;
 mod records;
 mod reopened;
+mod restarted;
 mod tampering;
 
 use std::path::{Path, PathBuf};
