@@ -2,8 +2,11 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use flipper_core::events::{Edit, Handled, Outcome, Subscriber};
@@ -162,7 +165,7 @@ impl SinkQueue {
     }
 
     /// Tells the sink what is in the queue, for so long at the most, and ends the thread. What is left then counts as dropped, as does what is changed
-    /// later. A sink that blocks its thread is not waited for any longer either.
+    /// later. A sink that blocks its thread is not waited for any longer either. Who asks a second time is not waited with: the first call ends it.
     pub async fn shutdown(&self, limit: Duration) -> QueueStats {
         let close = self.0.close.lock().unwrap_or_else(PoisonError::into_inner).take();
         // What is sent later finds no queue.
@@ -174,8 +177,10 @@ impl SinkQueue {
             if close.send(Close { deadline: Instant::now() + limit, done }).is_ok() {
                 // The thread may be blocked; and whoever waits here may have no timer.
                 let (late, is_late) = oneshot::channel::<()>();
+                let (over, is_over) = std::sync::mpsc::channel::<()>();
                 let timer = move || {
-                    std::thread::sleep(limit + Duration::from_millis(100));
+                    // It ends with whoever waits, as the limit may be long.
+                    let _ = is_over.recv_timeout(limit + Duration::from_millis(100));
                     drop(late);
                 };
                 let _ = std::thread::Builder::new().name("flipper-sink-timer".to_owned()).spawn(timer);
@@ -183,6 +188,7 @@ impl SinkQueue {
                     _ = is_done => {}
                     _ = is_late => {}
                 }
+                drop(over);
             }
         }
         self.stats()
@@ -212,6 +218,16 @@ impl Subscriber for Shared {
     }
 }
 
+/// Takes a record to the sink. One that panics has not taken it, and is told the next one.
+async fn without_panic(sink: &mut impl Sink, record: &Record) -> Result<()> {
+    let mut sending = pin!(async { sink.send(record).await });
+    std::future::poll_fn(|task| {
+        catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(task)))
+            .unwrap_or_else(|_| Poll::Ready(Err(Error::new(ErrorKind::Internal, "the sink has panicked"))))
+    })
+    .await
+}
+
 /// Takes records to the sink until the queue is closed and empty, there is no time left, or nobody has the queue any longer.
 async fn run(
     mut sink: impl Sink,
@@ -231,7 +247,7 @@ async fn run(
         while let Some(record) = records.recv().await {
             counters.queued.fetch_sub(1, Ordering::Relaxed);
             is_sending.set(true);
-            match sink.send(&record).await {
+            match without_panic(&mut sink, &record).await {
                 Ok(()) => counters.sent.fetch_add(1, Ordering::Relaxed),
                 Err(error) => {
                     log::error!(target: "flipper::audit", "a change of {:?} could not be told: {error}", record.flag);
