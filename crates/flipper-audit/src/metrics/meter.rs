@@ -1,9 +1,9 @@
 //! Counts evaluations, each thread for itself.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flipper_core::Checked;
@@ -15,7 +15,7 @@ use super::counts::{Counts, EvaluationCount, OTHER, Slot, is_absent};
 /// Each thread counts for itself, in memory that no other thread writes to, and whoever wants to know [adds up](Self::counts). A count takes a few
 /// nanoseconds, no lock, and no memory after a thread's first check of a flag: 128 bytes for each flag and thread, twice that while there is room for more.
 ///
-/// Names are bounded, as they may come from requests: each thread counts up to [`MOST_FLAGS`](Self::MOST_FLAGS) flags, of which
+/// Names are bounded, as they may come from requests: up to [`MOST_FLAGS`](Self::MOST_FLAGS) flags are counted by all threads together, of which
 /// [`MOST_ABSENT`](Self::MOST_ABSENT) may be none, and all others as `(other)`.
 ///
 /// Clones count together.
@@ -45,6 +45,7 @@ struct Shared {
     /// Tells this meter from all others of the process, of all times.
     id: u64,
     threads: Mutex<Threads>,
+    names: Arc<Names>,
 }
 
 #[derive(Default)]
@@ -52,6 +53,8 @@ struct Threads {
     running: Vec<Arc<Thread>>,
     /// What threads have counted that have ended.
     ended: HashMap<Box<str>, Counts>,
+    /// With how many threads it is worth to look which have ended.
+    many: usize,
 }
 
 /// What one thread counts for one meter.
@@ -63,7 +66,6 @@ struct Thread {
 struct Shown {
     table: Arc<Table>,
     names: HashMap<u64, Box<str>>,
-    absent: usize,
 }
 
 /// The flags of one thread: a table with open addresses, by their keys.
@@ -77,6 +79,8 @@ struct Table {
 struct Local {
     meter: u64,
     table: Arc<Table>,
+    names: Arc<Names>,
+    // Dropped last: with it, all that was counted is seen by whoever finds that the thread has ended.
     thread: Arc<Thread>,
 }
 
@@ -89,17 +93,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl EvaluationMeter {
-    /// How many flags a thread counts by their names: 16,384.
+    /// How many flags are counted by their names: 16,384.
     pub const MOST_FLAGS: usize = 1 << 14;
 
-    /// How many names that are no flag's a thread counts: 256.
+    /// How many names that are no flag's are counted: 256.
     pub const MOST_ABSENT: usize = 256;
 
     /// Makes a meter that has counted nothing.
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Shared { id, threads: Mutex::default() }))
+        Self(Arc::new(Shared { id, threads: Mutex::default(), names: Arc::default() }))
     }
 
     /// Returns what counts the checks of a client, for its [`on_check`](flipper_core::ClientBuilder::on_check). Several clients may be counted
@@ -112,17 +116,9 @@ impl EvaluationMeter {
     /// Adds up what all threads have counted, those that have ended included, sorted by flag. What is counted meanwhile may be in it or not.
     pub fn counts(&self) -> Vec<EvaluationCount> {
         let mut threads = lock(&self.0.threads);
-        let Threads { running, ended } = &mut *threads;
-        running.retain(|thread| {
-            // The thread had the other reference.
-            let is_running = Arc::strong_count(thread) > 1;
-            if !is_running {
-                thread.add_to(ended);
-            }
-            is_running
-        });
-        let mut counts = ended.clone();
-        for thread in running.iter() {
+        threads.settle();
+        let mut counts = threads.ended.clone();
+        for thread in &threads.running {
             thread.add_to(&mut counts);
         }
         drop(threads);
@@ -150,10 +146,66 @@ impl EvaluationMeter {
 
     fn begin(&self) -> Local {
         let table = Arc::new(Table::new(64));
-        let shown = Shown { table: Arc::clone(&table), names: HashMap::new(), absent: 0 };
+        let shown = Shown { table: Arc::clone(&table), names: HashMap::new() };
         let thread = Arc::new(Thread { shared: Mutex::new(shown) });
-        lock(&self.0.threads).running.push(Arc::clone(&thread));
-        Local { meter: self.0.id, table, thread }
+        let mut threads = lock(&self.0.threads);
+        if threads.running.len() >= threads.many.max(64) {
+            threads.settle();
+            threads.many = threads.running.len() * 2;
+        }
+        threads.running.push(Arc::clone(&thread));
+        Local { meter: self.0.id, table, names: Arc::clone(&self.0.names), thread }
+    }
+}
+
+impl Threads {
+    /// Keeps what threads have counted that have ended, and leaves their memory.
+    fn settle(&mut self) {
+        let ended = &mut self.ended;
+        self.running.retain_mut(|thread| match Arc::get_mut(thread) {
+            // The thread had the other reference.
+            Some(thread) => {
+                thread.add_to(ended);
+                false
+            }
+            None => true,
+        });
+    }
+}
+
+/// The names that are counted, by all threads.
+#[derive(Default)]
+struct Names {
+    known: Mutex<Known>,
+    /// Whether there is no room for names that are no flag's. Once it is so it stays, so that threads need not wait for one another to learn it.
+    is_full_of_absent: AtomicBool,
+}
+
+#[derive(Default)]
+struct Known {
+    names: HashSet<Box<str>>,
+    absent: usize,
+}
+
+impl Names {
+    /// Whether a name is counted, which it is once there was room for it.
+    fn take(&self, name: &str, is_absent: bool) -> bool {
+        if is_absent && self.is_full_of_absent.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut known = lock(&self.known);
+        if known.names.contains(name) {
+            return true;
+        }
+        if is_absent && known.absent >= EvaluationMeter::MOST_ABSENT {
+            self.is_full_of_absent.store(true, Ordering::Relaxed);
+            return false;
+        }
+        if known.names.len() >= EvaluationMeter::MOST_FLAGS {
+            return false;
+        }
+        known.absent += usize::from(is_absent);
+        known.names.insert(name.into())
     }
 }
 
@@ -199,14 +251,14 @@ impl Local {
 
     /// Makes a place for a flag, if there is room.
     fn make_room(&mut self, key: u64, check: &Checked<'_>) {
-        let mut shown = lock(&self.thread.shared);
-        let is_absent = is_absent(check);
-        if shown.names.len() >= EvaluationMeter::MOST_FLAGS
-            || is_absent && shown.absent >= EvaluationMeter::MOST_ABSENT
-        {
+        if !self.names.take(check.flag, is_absent(check)) {
             return;
         }
-        shown.absent += usize::from(is_absent);
+        let mut shown = lock(&self.thread.shared);
+        // Clients have keys of their own for a name.
+        if shown.names.len() >= EvaluationMeter::MOST_FLAGS {
+            return;
+        }
         shown.names.insert(key, check.flag.into());
         if shown.names.len() * 2 > self.table.slots.len() {
             let larger = Table::new(self.table.slots.len() * 2);

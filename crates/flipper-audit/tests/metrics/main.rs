@@ -123,6 +123,51 @@ fn names_that_are_made_up_take_no_more_than_their_share() {
 }
 
 #[test]
+fn threads_that_come_and_go_leave_neither_names_nor_memory() {
+    const THREADS: usize = 1_000;
+    let (meter, client) = metered();
+    let local = client.local().unwrap();
+    futures_lite::future::block_on(client.create("REAL")).unwrap();
+    for thread in 0..THREADS {
+        let local = &local;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                local.is_enabled("REAL", &Context::EMPTY);
+                for name in 0..5 {
+                    local.is_enabled(&format!("made up {thread} {name}"), &Context::EMPTY);
+                }
+            });
+        });
+    }
+    // Nobody has asked for the counts meanwhile.
+    let shown = format!("{meter:?}");
+    let running: usize = shown.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap();
+    assert!(running <= 64, "{shown}");
+    let counts = meter.counts();
+    let find = |flag: &str| counts.iter().find(|count| &*count.flag == flag).map(|count| count.count);
+    assert_eq!(counts.len(), EvaluationMeter::MOST_ABSENT + 2);
+    assert_eq!(find("REAL"), Some(THREADS as u64));
+    assert_eq!(counts.iter().map(|count| count.count).sum::<u64>(), 6 * THREADS as u64, "and none is lost");
+    assert_eq!(find("(other)"), Some((5 * THREADS - EvaluationMeter::MOST_ABSENT) as u64));
+}
+
+#[test]
+fn clients_of_several_stores_are_counted_by_the_names_of_their_flags() {
+    let meter = EvaluationMeter::new();
+    let client = || FeatureFlagClient::builder(MemoryStore::new()).on_check(meter.counter()).build();
+    let (one, other) = (client(), client());
+    for client in [&one, &other, &one] {
+        let local = client.local().unwrap();
+        local.is_enabled("A", &Context::EMPTY);
+        local.is_enabled("B\"\n\\{}", &Context::EMPTY);
+    }
+    assert_eq!(words(&meter), ["A off not_found 3", "B\"\n\\{} off not_found 3"]);
+    let lines = scraped(async { MetricsPublisher::new().evaluations(meter.clone()).publish() });
+    let strange = r#"flipper_evaluations_total{flag="B\"\n\\{}",value="off",reason="not_found"} 3"#;
+    assert!(lines.iter().any(|line| line == strange), "{lines:?}");
+}
+
+#[test]
 fn two_meters_in_one_thread_count_each_for_itself() {
     let ((one, first), (other, second)) = (metered(), metered());
     let (first, second) = (first.local().unwrap(), second.local().unwrap());
