@@ -44,6 +44,8 @@ pub(super) struct Told {
     announced: Option<(u64, Option<Flag>)>,
     /// What was there before the first line after the time.
     later: Option<(Option<Flag>, u64, Timestamp)>,
+    /// Whether there was a record before that line that could not be read.
+    was_unreadable: bool,
 }
 
 impl Told {
@@ -87,11 +89,14 @@ impl Told {
     }
 
     fn see_later(&mut self, entry: &Entry) {
-        let tells = |record: &&Record| entry.kind() == LineKind::Change && !record.was_unreadable;
+        let tells = |_: &&Record| entry.kind() == LineKind::Change;
         if self.later.is_none()
+            && !self.was_unreadable
             && let Some(record) = entry.record().filter(tells)
         {
-            self.later = Some((record.flag_before(), entry.number(), entry.time()));
+            self.was_unreadable = record.was_unreadable;
+            self.later =
+                (!record.was_unreadable).then(|| (record.flag_before(), entry.number(), entry.time()));
         }
     }
 }
@@ -136,9 +141,13 @@ impl History {
                 told.see_later(&entry);
             }
         }
-        let Told { state, doubt, announced, later } = told;
+        let Told { state, doubt, announced, later, was_unreadable } = told;
         let (flag, line, since) = state.or(later).ok_or_else(|| {
-            let message = "the audit log says nothing about it: it was never changed since the log was begun";
+            let message = if was_unreadable {
+                "the audit log does not say what it was: its record could not be read when it was changed first"
+            } else {
+                "the audit log says nothing about it: it was never changed since the log was begun"
+            };
             Error::new(ErrorKind::NotFound, message)
                 .with_store("audit log")
                 .with_operation("state_at")

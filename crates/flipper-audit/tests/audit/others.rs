@@ -37,7 +37,7 @@ fn kinds(path: &Path) -> Vec<LineKind> {
     entries(path).iter().map(flipper_audit::Entry::kind).collect()
 }
 
-fn follow(log: &AuditLog, store: &Arc<MemoryStore>) -> tokio::task::JoinHandle<flipper_core::Result<()>> {
+fn follow(log: &AuditLog, store: &Arc<MemoryStore>) -> tokio::task::JoinHandle<Result<()>> {
     let (log, store) = (log.clone(), Arc::clone(store) as Arc<dyn Store>);
     tokio::spawn(async move { log.follow(store).await })
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flipper_audit::{AuditLogBuilder, Entry, History, LineKind, Source};
+use flipper_audit::{AuditLogBuilder, Entry, History, LineKind, Source, Verifier};
 use flipper_core::events::EventEmitter;
-use flipper_core::{Expect, FeatureFlagClient, Flag, FlagName, Store, Timestamp};
+use flipper_core::{ErrorKind, Expect, FeatureFlagClient, Flag, FlagName, Store, Timestamp};
 use flipper_memory::MemoryStore;
-use flipper_testkit::{Fault, FaultStore, Operation};
+use flipper_testkit::{Fault, FaultStore, ManualClock, Operation};
 
 use super::{entries, place, quick};
 
@@ -137,4 +137,52 @@ async fn what_is_as_it_was_is_not_recorded_again() {
         let found = restarted(builder, &path, copy(&*again, &["X", "Y"]).await).await;
         assert!(found.is_empty(), "{found:?}");
     }
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_is_not_told_to_have_been_what_came_after_it() {
+    let (_directory, path) = place();
+    let clock = ManualClock::new(Timestamp::from_secs(20));
+    let store = FaultStore::new(MemoryStore::new());
+    let client = FeatureFlagClient::builder(store.clone()).clock(clock.clone()).build();
+    quick().open(&path).unwrap().subscribe_to(&client);
+    store.push(Operation::Get, Fault::Fail(ErrorKind::Corrupt));
+    client.create_or_replace("X", true, [("a", 1)]).await.unwrap();
+    clock.set(Timestamp::from_secs(30));
+    client.disable("X").await.unwrap();
+    let at = |seconds| History::of(&path).state_at("X", Timestamp::from_secs(seconds));
+    let error = at(10).unwrap_err();
+    assert!(error.kind() == ErrorKind::NotFound && error.message().contains("could not be read"), "{error}");
+    assert!(
+        at(20).unwrap().flag.unwrap().is_switched_on() && !at(30).unwrap().flag.unwrap().is_switched_on()
+    );
+}
+
+#[tokio::test]
+async fn with_a_clock_that_is_set_back_lines_count_in_their_order() {
+    let (_directory, path) = place();
+    let clock = ManualClock::new(Timestamp::from_secs(100));
+    let client = FeatureFlagClient::builder(MemoryStore::new()).clock(clock.clone()).build();
+    let log = quick().rotate_at(1).open(&path).unwrap();
+    log.subscribe_to(&client);
+    client.create("X").await.unwrap();
+    // At one time as well.
+    client.enable("X").await.unwrap();
+    client.disable("X").await.unwrap();
+    clock.set(Timestamp::from_secs(50));
+    client.enable("X").await.unwrap();
+    let is_on = |seconds| {
+        History::of(&path)
+            .state_at("X", Timestamp::from_secs(seconds))
+            .unwrap()
+            .flag
+            .unwrap()
+            .is_switched_on()
+    };
+    assert_eq!([is_on(50), is_on(99), is_on(100), is_on(200)], [true; 4]);
+    assert_eq!(History::of(&path).state_at("X", Timestamp::from_secs(49)).unwrap().flag, None);
+    clock.set(Timestamp::from_secs(60));
+    client.disable("X").await.unwrap();
+    assert_eq!([is_on(59), is_on(60), is_on(100)], [true, false, false]);
+    assert!(Verifier::new(&path).head(log.head()).run().unwrap().is_intact());
 }
