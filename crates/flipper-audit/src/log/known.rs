@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use flipper_core::Flag;
 
+use super::state::Doubt;
 use crate::redact::Redaction;
 
 /// The last state of a flag, and what may have come of it.
@@ -162,12 +163,7 @@ impl Known {
     }
 
     /// Takes note of what the log says of a flag, and of a change that may have happened since.
-    pub(super) fn set_from_log(
-        &mut self,
-        name: &str,
-        flag: Option<Flag>,
-        doubt: Option<(u64, Option<Flag>)>,
-    ) {
+    pub(super) fn set_from_log(&mut self, name: &str, flag: Option<Flag>, doubt: Option<Doubt>) {
         let state = self.state(name);
         // What this process has seen or done is newer.
         let is_new = state.under_way.is_empty() && state.ended == 0;

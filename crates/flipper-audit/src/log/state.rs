@@ -35,13 +35,16 @@ impl StateAt {
     }
 }
 
+/// The line of a change that may have happened, and what the flag is then.
+pub(super) type Doubt = (u64, Option<Flag>);
+
 /// What lines tell, one after the other.
 #[derive(Default)]
 pub(super) struct Told {
     state: Option<(Option<Flag>, u64, Timestamp)>,
-    doubt: Option<(u64, Option<Flag>)>,
+    doubt: Option<Doubt>,
     /// An edit that was announced, and whose end has not come yet.
-    announced: Option<(u64, Option<Flag>)>,
+    announced: Option<Doubt>,
     /// What was there before the first line after the time.
     later: Option<(Option<Flag>, u64, Timestamp)>,
     /// Whether there was a record before that line that could not be read.
@@ -72,7 +75,7 @@ impl Told {
                 (self.state, self.doubt, self.announced) = (is_now(record.flag_after()), None, None);
             }
             (LineKind::Resolved, _) => {
-                let is_meant = |doubt: &mut (u64, _)| Some(doubt.0) == entry.resolves();
+                let is_meant = |doubt: &mut Doubt| Some(doubt.0) == entry.resolves();
                 let resolved = self.announced.take_if(is_meant).or_else(|| self.doubt.take_if(is_meant));
                 if let Some((_, flag)) = resolved {
                     (self.state, self.doubt) = (is_now(flag), None);
@@ -83,7 +86,7 @@ impl Told {
     }
 
     /// What is certain, and what may have come of it, with the line that says so.
-    pub(super) fn last(self) -> Option<(Option<Flag>, Option<(u64, Option<Flag>)>)> {
+    pub(super) fn last(self) -> Option<(Option<Flag>, Option<Doubt>)> {
         let (flag, ..) = self.state?;
         Some((flag, self.announced.or(self.doubt)))
     }

@@ -22,8 +22,8 @@ fn in_child(test: &str, run: impl AsyncFnOnce()) {
     let mut child = Command::new("sh");
     child.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
     let output = child.args(["--exact", test, "--nocapture"]).env(IN_CHILD, "1").output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
 }
 
 fn limit(resource: Resource, limit: Option<u64>) {
