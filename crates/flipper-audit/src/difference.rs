@@ -1,6 +1,6 @@
 //! What has changed between two states of a record.
 
-use flipper_core::json::Value;
+use flipper_core::json::{Object, Text, Value};
 
 /// One value that has changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,10 @@ pub struct Difference {
     pub to: Option<Value>,
 }
 
+/// A place that is named by more bytes is told as a whole. Each difference repeats the names of all that it is in, so that with long ones a short record would
+/// have a difference without measure.
+const LONGEST_PATH: usize = 1_024;
+
 /// Compares two records, in the order of their members.
 pub(crate) fn differences(before: &Value, after: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -26,14 +30,17 @@ fn compare(path: &mut String, before: Option<&Value>, after: Option<&Value>, fou
     let len = path.len();
     match (before, after) {
         (Some(before), Some(after)) if before == after => {}
+        (before, after) if len > LONGEST_PATH => {
+            found.push(Difference { path: path.clone(), from: before.cloned(), to: after.cloned() });
+        }
         (Some(Value::Object(before)), Some(Value::Object(after))) => {
             for (key, value) in before.iter() {
                 push(path, &key.to_string_lossy());
-                compare(path, Some(value), key.as_str().and_then(|key| after.get(key)), found);
+                compare(path, Some(value), member(after, key), found);
                 path.truncate(len);
             }
             for (key, value) in after.iter() {
-                if key.as_str().is_none_or(|key| before.get(key).is_none()) {
+                if member(before, key).is_none() {
                     push(path, &key.to_string_lossy());
                     compare(path, None, Some(value), found);
                     path.truncate(len);
@@ -50,6 +57,14 @@ fn compare(path: &mut String, before: Option<&Value>, after: Option<&Value>, fou
         (before, after) => {
             found.push(Difference { path: path.clone(), from: before.cloned(), to: after.cloned() });
         }
+    }
+}
+
+fn member<'o>(object: &'o Object, key: &Text) -> Option<&'o Value> {
+    match key.as_str() {
+        Some(key) => object.get(key),
+        // With a half of a surrogate pair in it.
+        None => object.iter().find(|(other, _)| *other == key).map(|(_, value)| value),
     }
 }
 
@@ -87,7 +102,19 @@ mod tests {
             ["/a 1 2", "/b/c/1 2 3", "/b/c/2 - 4", "/b/d~1~0 5 -", "/n - NaN"]
         );
         assert_eq!(found("{}", "{}"), [""; 0]);
+        assert_eq!(found(r#"{"\ud800": 1, "a": 1}"#, r#"{"\ud800": 1, "a": 2}"#), ["/a 1 2"]);
         assert_eq!(found("1", "[1]"), [" 1 [1]"]);
         assert_eq!(found(r#"{"a": 1}"#, r#"{"a": 1.0}"#), ["/a 1 1.0"]);
+    }
+
+    #[test]
+    fn what_differs_takes_no_more_than_its_share_whatever_it_is_called() {
+        let record = |value: u32| {
+            let members: Vec<_> = (0..1_000).map(|at| format!("\"{at}\": {value}")).collect();
+            format!("{{\"{}\": {{{}}}}}", "k".repeat(10_000), members.join(", "))
+        };
+        let found = found(&record(1), &record(2));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].len() < 50_000, "{}", found[0].len());
     }
 }

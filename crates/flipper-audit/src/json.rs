@@ -44,6 +44,30 @@ pub(crate) fn embed(out: &mut String, value: &str) {
     }
 }
 
+/// [Embeds](embed) a value, as a text as well if it has more levels than it may have.
+pub(crate) fn embed_within(out: &mut String, value: &str, levels: usize) {
+    if levels_of(value) > levels { text(out, value) } else { embed(out, value) }
+}
+
+/// How many arrays and objects are in one another.
+fn levels_of(value: &str) -> usize {
+    let (mut level, mut most, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in value.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => {
+                level += 1;
+                most = most.max(level);
+            }
+            b']' | b'}' if !is_text => level = level.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
 /// Takes a value that was [embedded](embed) out again; `None` if it is null, or no such thing.
 #[cfg(feature = "log")]
 pub(crate) fn embedded(value: &str) -> Option<String> {
@@ -57,6 +81,13 @@ pub(crate) fn embedded(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn levels_are_counted_and_not_what_is_in_texts() {
+        for (value, levels) in [("5", 0), ("[]", 1), (r#"{"a[[": [{"b": "\"[{"}], "c": []}"#, 3)] {
+            assert_eq!(levels_of(value), levels, "{value}");
+        }
+    }
 
     #[test]
     fn what_is_embedded_is_json_in_one_line_and_comes_back() {

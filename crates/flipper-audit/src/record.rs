@@ -187,7 +187,8 @@ fn difference(out: &mut String, difference: &Difference) {
     json::text(out, &difference.path);
     for (name, value) in [("from", &difference.from), ("to", &difference.to)] {
         if let Some(value) = value {
-            json::member(out, name, |out| json::embed(out, &value.to_json()));
+            // Within a line, a value is three levels deeper than by itself.
+            json::member(out, name, |out| json::embed_within(out, &value.to_json(), 190));
         }
     }
     out.push('}');

@@ -257,7 +257,8 @@ fn a_store_of_which_nothing_can_be_read_is_an_error_and_no_store_without_flags()
     let found = block_on(async { Feature::verify(&client).await });
     let error = found.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Corrupt, Some("verify")), "{error}");
-    // Nor does it have all flags already.
+    // Nor is every flag there, or has it all flags already.
+    assert_eq!(block_on(client.exists("NOPE")).unwrap_err().kind(), ErrorKind::Corrupt);
     let error = block_on(Feature::create_missing(&client)).unwrap_err();
     assert_eq!((error.kind(), error.flag()), (ErrorKind::Corrupt, Some("CHECKOUT")), "{error}");
     std::fs::remove_file(&path).unwrap();

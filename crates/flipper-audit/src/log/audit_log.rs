@@ -80,6 +80,13 @@ pub(super) struct Shared {
     pub(super) ended: Signal,
 }
 
+/// A line that is not certainly in the log.
+pub(super) struct Failed {
+    error: Error,
+    /// The line, if it is there all the same.
+    line: Option<u64>,
+}
+
 /// What is written and what is known change together.
 pub(super) struct State {
     pub(super) writer: Writer,
@@ -111,11 +118,11 @@ impl AuditLog {
         AuditLogBuilder::default()
     }
 
-    /// Registers the log with a client, and all of its clones.
+    /// Registers the log with a client, and all of its clones. To do so twice does nothing more.
     ///
-    /// One log takes the changes of any number of clients. The order of a flag's lines is that of its writes if one client, with its clones, makes them.
+    /// One log takes the changes of any number of clients of one store: flags are told apart by their names. The order of a flag's lines is that of its writes if one client, with its clones, makes them.
     pub fn subscribe_to(&self, client: &FeatureFlagClient) {
-        client.events().register_subscriber(Arc::new(self.clone()));
+        client.events().register_subscriber(Arc::clone(&self.shared) as Arc<dyn Subscriber>);
     }
 
     /// Returns the head: how many lines there are, and the hash of the last one. Kept elsewhere, it shows whether something was cut off.
@@ -162,12 +169,15 @@ impl Shared {
         kind: LineKind,
         time: Timestamp,
         members: &dyn Fn(&mut String),
-    ) -> Result<u64> {
+    ) -> Result<u64, Failed> {
         let line = state.writer.append(kind, time, members);
         if let (Some(flusher), Some(file)) = (&self.flusher, state.writer.file()) {
             flusher.is_due(&file.file);
         }
-        line.map_err(|error| self.failed("append", &error))
+        line.map_err(|not_written| Failed {
+            error: self.failed("append", &not_written.error),
+            line: not_written.line,
+        })
     }
 
     /// Takes note of what a flag is, and records it if somebody else has made it so.
@@ -206,42 +216,56 @@ impl Shared {
 
 impl Subscriber for AuditLog {
     fn on_pre_edit(&self, edit: &Edit<'_>) -> Handled {
-        let mut state = self.shared.lock();
-        if edit.attempt == 1 {
-            state.known.begins(edit.flag);
-        }
-        if !self.shared.vetoes {
-            return Ok(());
-        }
-        let record = Record::of_edit(edit, Outcome::Unknown, &self.shared.redaction);
-        let written =
-            self.shared.append(&mut state, LineKind::Intent, edit.time, &|out| record.write_members(out));
-        written.map_err(|error| format!("the audit log cannot be written: {}", error.message()))?;
-        state.known.is_announced(edit.flag);
-        Ok(())
+        self.shared.on_pre_edit(edit)
     }
 
     fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
-        let shared = &*self.shared;
-        let mut state = shared.lock();
-        if !edit.was_unreadable {
-            shared.see(&mut state, edit.flag, edit.before, Source::Read, edit.time);
+        self.shared.on_post_edit(edit, outcome)
+    }
+}
+
+/// What is registered: one for all clones, so that a client that is told of a log twice knows it.
+impl Subscriber for Shared {
+    fn on_pre_edit(&self, edit: &Edit<'_>) -> Handled {
+        let mut state = self.lock();
+        state.known.begins(edit.flag, edit.id);
+        if !self.vetoes {
+            return Ok(());
+        }
+        let record = Record::of_edit(edit, Outcome::Unknown, &self.redaction);
+        let written = self.append(&mut state, LineKind::Intent, edit.time, &|out| record.write_members(out));
+        // A line that is there has an end, also if it cannot be relied on.
+        if written.as_ref().map_or_else(|failed| failed.line.is_some(), |_| true) {
+            state.known.is_announced(edit.flag, edit.id);
+        }
+        written
+            .map(drop)
+            .map_err(|failed| format!("the audit log cannot be written: {}", failed.error.message()).into())
+    }
+
+    fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
+        let mut state = self.lock();
+        // What a write that was not made has started from may be long past.
+        if outcome != Outcome::NotDone && !edit.was_unreadable {
+            self.see(&mut state, edit.flag, edit.before, Source::Read, edit.time);
         }
         // What was announced by a line is told to be over.
-        let was_announced = state.known.was_announced(edit.flag);
+        let was_announced = state.known.was_announced(edit.flag, edit.id);
         if outcome != Outcome::NotDone || was_announced {
-            let record = Record::of_edit(edit, outcome, &shared.redaction);
-            let line =
-                shared.append(&mut state, LineKind::Change, edit.time, &|out| record.write_members(out));
+            let record = Record::of_edit(edit, outcome, &self.redaction);
+            let line = self.append(&mut state, LineKind::Change, edit.time, &|out| record.write_members(out));
             match outcome {
                 Outcome::Done | Outcome::NotReplicated => state.known.set(edit.flag, edit.after),
-                Outcome::Unknown => state.known.doubt(edit.flag, line.unwrap_or(0), edit.after),
+                Outcome::Unknown => {
+                    let line = line.map_or_else(|failed| failed.line, Some).unwrap_or(0);
+                    state.known.doubt(edit.flag, line, edit.after);
+                }
                 _ => {}
             }
         }
-        state.known.ends(edit.flag);
+        state.known.ends(edit.flag, edit.id);
         drop(state);
-        shared.ended.notify(usize::MAX);
+        self.ended.notify(usize::MAX);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -97,6 +98,11 @@ impl AuditLogBuilder {
     ///
     /// It is called while other lines wait: it must not edit flags, nor ask the log for anything.
     pub fn on_failure(self, report: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        let report = move |error: &Error| {
+            if catch_unwind(AssertUnwindSafe(|| report(error))).is_err() {
+                log::error!(target: "flipper::audit", "what was to be told of a failure of the audit log has panicked: {error}");
+            }
+        };
         Self { report: Arc::new(report), ..self }
     }
 

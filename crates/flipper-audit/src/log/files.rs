@@ -13,9 +13,24 @@ pub(crate) struct Files {
     name: OsString,
 }
 
+/// A file to be read.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) path: PathBuf,
+    /// Those that are full stay where they are: they are opened when their turn comes, as there may be more of them than a process may have open.
+    file: Option<File>,
+}
+
+impl Part {
+    pub(crate) fn open(self) -> io::Result<(PathBuf, File)> {
+        let file = self.file.map_or_else(|| File::open(&self.path), Ok)?;
+        Ok((self.path, file))
+    }
+}
+
 impl Files {
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
-        let active = std::path::absolute(path)?;
+        let active = followed(std::path::absolute(path)?)?;
         let (Some(name), Some(directory)) = (active.file_name(), active.parent()) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path does not name a file"));
         };
@@ -52,17 +67,29 @@ impl Files {
         (format!("{number:06}").as_bytes() == rest).then_some(number)
     }
 
-    /// All files in order, the one that is written to last.
-    pub(crate) fn all(&self) -> io::Result<Vec<PathBuf>> {
-        let mut files: Vec<_> = self.full()?.into_iter().map(|(_, path)| path).collect();
-        if self.active.try_exists()? {
-            files.push(self.active.clone());
+    /// All files in order, as they are at one moment: those that are full, and the one that is written to, which is opened, as it may be moved away
+    /// while the others are read.
+    pub(crate) fn all(&self) -> io::Result<Vec<Part>> {
+        loop {
+            let full = self.full()?;
+            let active = match File::open(&self.active) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            // If a file was moved away meanwhile, one may be missing, or be there twice.
+            if self.full()?.len() != full.len() {
+                continue;
+            }
+            let full = full.into_iter().map(|(_, path)| Part { path, file: None });
+            let active = active.map(|file| Part { path: self.active.clone(), file: Some(file) });
+            let files: Vec<_> = full.chain(active).collect();
+            if files.is_empty() {
+                let message = format!("there is no audit log at {}", self.active.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, message));
+            }
+            return Ok(files);
         }
-        if files.is_empty() {
-            let message = format!("there is no audit log at {}", self.active.display());
-            return Err(io::Error::new(io::ErrorKind::NotFound, message));
-        }
-        Ok(files)
     }
 
     /// Flushes which files there are.
@@ -92,6 +119,17 @@ impl Files {
     }
 }
 
+/// Follows links to a file, which need not be there: its lock and the files that are full are beside it, whatever it is called by.
+fn followed(mut path: PathBuf) -> io::Result<PathBuf> {
+    for _ in 0..40 {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().map_or_else(|| target.clone(), |parent| parent.join(&target)),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is a link that leads nowhere"))
+}
+
 /// Options that make a file which nobody else may read.
 pub(crate) fn private() -> OpenOptions {
     #[allow(unused_mut, reason = "where there are no modes")]
@@ -101,8 +139,31 @@ pub(crate) fn private() -> OpenOptions {
     options
 }
 
+/// Keeps other writers out of a file itself, in case that somebody has deleted the lock beside it. Elsewhere, such a lock would keep out readers.
+pub(crate) fn keep(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let message = "it is open already, and its lock was deleted: a log has one writer";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
+        }
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    let _ = file;
+    Ok(())
+}
+
+/// Looks whether a file is still there, by whatever name.
+pub(crate) fn is_removed(file: &File) -> io::Result<bool> {
+    #[cfg(unix)]
+    return Ok(std::os::unix::fs::MetadataExt::nlink(&file.metadata()?) == 0);
+    #[cfg(not(unix))]
+    return file.metadata().map(|_| false);
+}
+
 #[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let ours = file.metadata()?;
     match std::fs::metadata(path) {
@@ -113,7 +174,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 }
 
 #[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+pub(crate) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
     path.try_exists()
 }
 
@@ -138,7 +199,7 @@ mod tests {
         }
         let numbers: Vec<_> = files.full().unwrap().into_iter().map(|(number, _)| number).collect();
         assert_eq!(numbers, [2, 10, 1_000_000]);
-        assert_eq!(files.all().unwrap().last(), Some(&files.active));
+        assert_eq!(files.all().unwrap().last().map(|last| &last.path), Some(&files.active));
         assert_eq!(files.numbered(2), files.full().unwrap()[0].1);
     }
 

@@ -1,6 +1,6 @@
 //! What others change.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use flipper_core::{Change, Error, ErrorKind, Flag, FlagName, Listed, Page, Result, Store, Timestamp};
@@ -8,7 +8,7 @@ use futures_lite::StreamExt;
 
 use super::audit_log::AuditLog;
 use super::history::History;
-use super::line::LineKind;
+use super::state::Told;
 use crate::record::Source;
 
 impl AuditLog {
@@ -53,16 +53,17 @@ impl AuditLog {
     /// Learns from the log what the flags were.
     fn recall(&self) -> Result<()> {
         let Some(files) = &self.shared.files else { return Ok(()) };
+        let mut told: HashMap<String, Told> = HashMap::new();
         for entry in History::of(&files.active).entries()? {
             let entry = entry?;
-            let Some(record) = entry.record() else { continue };
-            let is_certain = match entry.kind() {
-                LineKind::Found => true,
-                LineKind::Change => record.is_done(),
-                _ => false,
-            };
-            if is_certain {
-                self.shared.lock().known.set_from_log(&record.flag, record.flag_after());
+            if let Some(flag) = entry.flag() {
+                told.entry(flag.to_owned()).or_default().see(&entry);
+            }
+        }
+        let mut state = self.shared.lock();
+        for (flag, told) in told {
+            if let Some((last, doubt)) = told.last() {
+                state.known.set_from_log(&flag, last, doubt);
             }
         }
         Ok(())

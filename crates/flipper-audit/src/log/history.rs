@@ -9,7 +9,7 @@ use flipper_core::events::Outcome;
 use flipper_core::{Error, ErrorKind, Result, Timestamp};
 
 use super::audit_log::unavailable;
-use super::files::Files;
+use super::files::{Files, Part};
 use super::line::LineKind;
 use super::members::Members;
 use super::scan::LONGEST;
@@ -24,6 +24,7 @@ pub struct Entry {
     kind: LineKind,
     record: Option<Record>,
     resolves: Option<u64>,
+    flag: Option<String>,
 }
 
 impl Entry {
@@ -44,8 +45,8 @@ impl Entry {
             }
             _ => None,
         };
-        let resolves = members.number("of");
-        Ok(Self { text, seq, time, kind, record, resolves })
+        let (resolves, flag) = (members.number("of"), members.text("flag"));
+        Ok(Self { text, seq, time, kind, record, resolves, flag })
     }
 
     /// Returns its number in the log, from 1 on.
@@ -71,6 +72,11 @@ impl Entry {
     /// Returns the number of the line that has said that nobody can tell whether a change has happened, if this one says that it has.
     pub fn resolves(&self) -> Option<u64> {
         self.resolves
+    }
+
+    /// The flag that the line is about.
+    pub(super) fn flag(&self) -> Option<&str> {
+        self.flag.as_deref()
     }
 
     /// Returns the line as it is written, without its line break.
@@ -159,26 +165,31 @@ impl History {
     /// [`NotFound`](ErrorKind::NotFound) if there is no log, [`Unavailable`](ErrorKind::Unavailable) if a file cannot be read. In place of an entry also
     /// [`Corrupt`](ErrorKind::Corrupt), if a line is none; the next ones come all the same.
     pub fn entries(&self) -> Result<Entries> {
+        self.entries_within(LONGEST)
+    }
+
+    fn entries_within(&self, longest: u64) -> Result<Entries> {
         let of_io = |error: io::Error| unavailable("read", &error);
         let files = Files::new(&self.path).and_then(|files| files.all()).map_err(of_io)?;
-        // Opened at once, so that none is missed that is moved away meanwhile.
-        let open = |path: PathBuf| File::open(&path).map(|file| (path, BufReader::new(file)));
-        let files = files.into_iter().map(open).collect::<io::Result<_>>().map_err(of_io)?;
         let needle = self.flag.as_ref().map(|flag| {
             let mut needle = String::from("\"flag\":");
             crate::json::text(&mut needle, flag);
             needle
         });
-        Ok(Entries { files, needle, line: 0, chosen: self.clone() })
+        Ok(Entries { files: files.into(), now: None, needle, longest, line: 0, chosen: self.clone() })
     }
 }
 
 /// The lines of a [`History`], one by one.
 #[derive(Debug)]
 pub struct Entries {
-    files: VecDeque<(PathBuf, BufReader<File>)>,
+    /// Those whose turn has not come.
+    files: VecDeque<Part>,
+    now: Option<(PathBuf, BufReader<File>)>,
     /// What a line about the flag has in it, so that the others need not be read.
     needle: Option<String>,
+    /// No line has more bytes.
+    longest: u64,
     line: u64,
     chosen: History,
 }
@@ -186,15 +197,28 @@ pub struct Entries {
 impl Entries {
     fn next_line(&mut self) -> io::Result<Option<(PathBuf, Vec<u8>)>> {
         loop {
-            let Some((path, file)) = self.files.front_mut() else { return Ok(None) };
+            let Some((path, file)) = &mut self.now else {
+                let Some(next) = self.files.pop_front() else { return Ok(None) };
+                self.now = Some(next.open().map(|(path, file)| (path, BufReader::new(file)))?);
+                self.line = 0;
+                continue;
+            };
             let mut line = Vec::new();
-            file.take(LONGEST).read_until(b'\n', &mut line)?;
+            let read = file.take(self.longest).read_until(b'\n', &mut line)? as u64;
             if line.pop_if(|last| *last == b'\n').is_some() {
                 self.line += 1;
                 return Ok(Some((path.clone(), line)));
             }
-            self.files.pop_front();
-            self.line = 0;
+            let path = path.clone();
+            self.now = None;
+            if read == self.longest {
+                let message = format!(
+                    "{}, line {}: it is longer than any line of an audit log, and what comes after it in the file is not read",
+                    path.display(),
+                    self.line + 1
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
         }
     }
 
@@ -218,8 +242,12 @@ impl Iterator for Entries {
         loop {
             let (path, line) = match self.next_line() {
                 Ok(line) => line?,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    let corrupt = Error::new(ErrorKind::Corrupt, error.to_string());
+                    return Some(Err(corrupt.with_store("audit log").with_operation("read")));
+                }
                 Err(error) => {
-                    self.files.clear();
+                    (self.now, self.files) = (None, VecDeque::new());
                     return Some(Err(unavailable("read", &error)));
                 }
             };
@@ -239,5 +267,32 @@ impl Iterator for Entries {
                 Err(error) => return Some(corrupt(error.message())),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_after_a_line_that_is_too_long_is_told_to_be_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        std::fs::write(
+            directory.path().join("audit.jsonl.000001"),
+            format!("{{}}\n{}\n{{}}\n", "x".repeat(100)),
+        )
+        .unwrap();
+        std::fs::write(&path, "{}\n").unwrap();
+        let told: Vec<_> = History::of(&path)
+            .entries_within(50)
+            .unwrap()
+            .map(|entry| entry.unwrap_err().to_string())
+            .collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(
+            told[1].contains("000001, line 2: it is longer") && told[2].contains("audit.jsonl, line 1"),
+            "{told:?}"
+        );
     }
 }

@@ -1,9 +1,11 @@
 //! What the log knows of each flag.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use flipper_core::Flag;
 
+use super::state::Doubt;
 use crate::redact::Redaction;
 
 /// The last state of a flag, and what may have come of it.
@@ -19,13 +21,29 @@ struct State {
     /// What it was when it was seen last; not known yet if there is none.
     seen: Option<Seen>,
     /// A change of which nobody could tell whether it has happened: its line, and what the flag would be then.
-    doubt: Option<(u64, Option<Flag>)>,
-    /// Whether an edit was announced by a line, and its end was not.
-    is_announced: bool,
-    /// How many edits are under way.
-    under_way: u32,
+    doubt: Option<(u64, Seen)>,
+    /// The edits that are under way: more than one if several clients share the log.
+    under_way: Vec<UnderWay>,
+    /// Edits of which several were under way at once; `None` if they came one after the other.
+    together: Option<Together>,
     /// How many have ended.
     ended: u64,
+}
+
+/// Edits that may be told in another order than the store has made them: what is one of their results was not made by somebody else.
+#[derive(Debug, Default)]
+struct Together {
+    /// The hashes of what they have made of the flag.
+    made: HashSet<u64>,
+    /// Whether all of them have ended.
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    edit: u64,
+    /// Whether it was announced by a line.
+    is_announced: bool,
 }
 
 #[derive(Debug)]
@@ -56,24 +74,39 @@ impl Known {
         self.flags.entry(name.into()).or_default()
     }
 
-    pub(super) fn begins(&mut self, name: &str) {
-        self.state(name).under_way += 1;
+    /// Takes note that an edit is under way.
+    pub(super) fn begins(&mut self, name: &str, edit: u64) {
+        let state = self.state(name);
+        if !state.under_way.iter().any(|other| other.edit == edit) {
+            state.under_way.push(UnderWay { edit, is_announced: false });
+        }
+        if state.under_way.len() > 1 {
+            state.together.get_or_insert_default().is_over = false;
+        }
     }
 
-    pub(super) fn ends(&mut self, name: &str) {
+    /// Takes note that an edit has ended. Whoever has vetoed it before the log was told of it has left nothing to end.
+    pub(super) fn ends(&mut self, name: &str, edit: u64) {
         let state = self.state(name);
-        state.under_way = state.under_way.saturating_sub(1);
+        state.under_way.retain(|other| other.edit != edit);
+        if let Some(together) = state.together.as_mut().filter(|_| state.under_way.is_empty()) {
+            together.is_over = true;
+        }
         state.ended += 1;
     }
 
     /// Takes note that an edit was announced by a line.
-    pub(super) fn is_announced(&mut self, name: &str) {
-        self.state(name).is_announced = true;
+    pub(super) fn is_announced(&mut self, name: &str, edit: u64) {
+        let mut under_way = self.state(name).under_way.iter_mut();
+        if let Some(announced) = under_way.find(|other| other.edit == edit) {
+            announced.is_announced = true;
+        }
     }
 
-    /// Whether an edit was announced whose end is to be told.
-    pub(super) fn was_announced(&mut self, name: &str) -> bool {
-        std::mem::take(&mut self.state(name).is_announced)
+    /// Whether an edit was announced, so that its end is to be told.
+    pub(super) fn was_announced(&self, name: &str, edit: u64) -> bool {
+        let under_way = self.flags.get(name).map(|state| &state.under_way);
+        under_way.is_some_and(|edits| edits.iter().any(|other| other.edit == edit && other.is_announced))
     }
 
     /// Takes note that all flags were seen.
@@ -92,7 +125,7 @@ impl Known {
     /// How many edits of a flag have ended; `None` if some are under way.
     pub(super) fn quiet_since(&self, name: &str) -> Option<u64> {
         match self.flags.get(name) {
-            Some(state) if state.under_way > 0 => None,
+            Some(state) if !state.under_way.is_empty() => None,
             state => Some(state.map_or(0, |state| state.ended)),
         }
     }
@@ -101,18 +134,20 @@ impl Known {
     pub(super) fn see(&mut self, name: &str, seen: Option<&Flag>, redaction: &Redaction) -> News {
         let is_complete = self.is_complete;
         let state = self.state(name);
-        let doubted = state.doubt.as_ref().filter(|(_, flag)| is_same(flag.as_ref(), seen));
+        let doubted = state.doubt.as_ref().filter(|(_, flag)| flag.is(seen, redaction));
         let news = match &state.seen {
             None if is_complete && seen.is_none() => News::Same,
             None if is_complete => News::Changed(None),
             None => News::First,
             Some(known) if known.is(seen, redaction) => News::Same,
             Some(_) if let Some((line, _)) = doubted => News::Resolved(*line),
+            Some(_) if state.is_of_several(seen) => News::Same,
             Some(known) => News::Changed(known.flag.clone()),
         };
         if !matches!(news, News::Same) {
             state.doubt = None;
         }
+        state.together.take_if(|together| together.is_over);
         state.seen = Some(Seen { flag: seen.cloned(), is_shown: false });
         news
     }
@@ -120,22 +155,27 @@ impl Known {
     /// Takes note of what a flag was changed to.
     pub(super) fn set(&mut self, name: &str, flag: Option<&Flag>) {
         let state = self.state(name);
+        if let Some(together) = &mut state.together {
+            together.made.insert(hash(flag));
+        }
         state.seen = Some(Seen { flag: flag.cloned(), is_shown: false });
         state.doubt = None;
     }
 
-    /// Takes note of what the log says of a flag.
-    pub(super) fn set_from_log(&mut self, name: &str, flag: Option<Flag>) {
+    /// Takes note of what the log says of a flag, and of a change that may have happened since.
+    pub(super) fn set_from_log(&mut self, name: &str, flag: Option<Flag>, doubt: Option<Doubt>) {
         let state = self.state(name);
-        // What this process has seen is newer.
-        if state.seen.as_ref().is_none_or(|seen| seen.is_shown) {
+        // What this process has seen or done is newer.
+        let is_new = state.under_way.is_empty() && state.ended == 0;
+        if is_new && state.seen.as_ref().is_none_or(|seen| seen.is_shown) {
             state.seen = Some(Seen { flag, is_shown: true });
+            state.doubt = doubt.map(|(line, flag)| (line, Seen { flag, is_shown: true }));
         }
     }
 
     /// Takes note of a change that may have happened.
     pub(super) fn doubt(&mut self, name: &str, line: u64, flag: Option<&Flag>) {
-        self.state(name).doubt = Some((line, flag.cloned()));
+        self.state(name).doubt = Some((line, Seen { flag: flag.cloned(), is_shown: false }));
     }
 
     /// The flags that were there when they were seen last.
@@ -145,10 +185,27 @@ impl Known {
     }
 }
 
+impl State {
+    /// Whether one of several edits that are or were under way at once may have made the flag what it is.
+    fn is_of_several(&self, seen: Option<&Flag>) -> bool {
+        self.together.as_ref().is_some_and(|edits| !edits.is_over || edits.made.contains(&hash(seen)))
+    }
+}
+
+fn hash(flag: Option<&Flag>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    flag.map(Flag::as_json).hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Seen {
     fn is(&self, other: Option<&Flag>, redaction: &Redaction) -> bool {
         match (&self.flag, other) {
-            (Some(known), Some(seen)) if self.is_shown => known.as_json() == redaction.shown(seen),
+            // More may be redacted now than was then, and what stands around a record is not in the log.
+            (Some(known), Some(seen)) if self.is_shown => {
+                let [known, seen] = [known, seen].map(|flag| redaction.shown(flag));
+                known.trim_ascii() == seen.trim_ascii()
+            }
             (known, seen) => is_same(known.as_ref(), seen),
         }
     }

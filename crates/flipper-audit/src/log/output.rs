@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::files::{Files, private};
+use super::files::{Files, is_at, is_removed, keep, private};
 
 /// The file that is written to.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ impl LogFile {
         lock: File,
     ) -> io::Result<Self> {
         let file = private().create(true).append(true).open(&files.active)?;
+        keep(&file)?;
         if file.metadata()?.len() != size {
             file.set_len(size)?;
             file.sync_all()?;
@@ -47,6 +48,13 @@ impl LogFile {
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if is_removed(&self.file)? {
+            let message = format!(
+                "{} was removed or replaced while it was open: open the log again",
+                self.files.active.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
         if self.is_torn {
             self.file.set_len(self.size)?;
             self.is_torn = false;
@@ -68,6 +76,10 @@ impl LogFile {
             self.is_torn = false;
         }
         self.file.sync_all()?;
+        if !is_at(&self.file, &self.files.active)? {
+            let message = format!("{} is another file by now", self.files.active.display());
+            return Err(io::Error::other(message));
+        }
         let full = self.files.numbered(self.number);
         if full.try_exists()? {
             let message = format!("{} is in the way of the file that is full", full.display());
@@ -78,7 +90,11 @@ impl LogFile {
             Ok(file) => {
                 (self.file, self.size) = (Arc::new(file), first.len() as u64);
                 self.number += 1;
-                self.files.sync_directory()
+                // The other file is written to from here on, whatever becomes of that.
+                if let Err(error) = self.files.sync_directory() {
+                    log::error!(target: "flipper::audit", "the audit log has begun another file, which may be gone if the machine crashes: {error}");
+                }
+                Ok(())
             }
             Err(error) => {
                 // As if nothing had happened. If the file cannot be moved back, lines still go into it, and the log is found
@@ -93,9 +109,18 @@ impl LogFile {
     fn begin(&self, first: &[u8]) -> io::Result<File> {
         let mut options: OpenOptions = private();
         let mut file = options.create_new(true).append(true).open(&self.files.active)?;
+        keep(&file)?;
         file.write_all(first)?;
         file.sync_all()?;
         Ok(file)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        // Who flushes it may have it a little longer.
+        let _ = self.file.unlock();
     }
 }
 
@@ -113,6 +138,11 @@ impl Output {
     /// Whether a line of a length goes into another file.
     pub(super) fn is_full_for(&self, len: usize) -> bool {
         matches!(self, Self::File(file) if file.is_full_for(len))
+    }
+
+    /// Whether a part of a line is missing yet.
+    pub(super) fn has_rest(&self) -> bool {
+        matches!(self, Self::Other { rest, .. } if !rest.is_empty())
     }
 
     /// Writes a line. If it cannot be written, nothing of it is there, or will be completed before the next one.

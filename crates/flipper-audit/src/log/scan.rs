@@ -126,10 +126,10 @@ impl Scan<'_> {
 
 /// Reads the lines of a file one by one, without their line breaks, until `see` has seen enough.
 pub(super) fn lines<E>(
-    path: &Path,
+    file: File,
     mut see: impl FnMut(u64, &[u8]) -> Result<(), E>,
 ) -> io::Result<Result<End, E>> {
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut reader = BufReader::with_capacity(1 << 16, file);
     let (mut line, mut end) = (Vec::new(), End { lines: 0, whole: 0, torn: Vec::new() });
     loop {
         line.clear();

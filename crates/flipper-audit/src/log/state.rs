@@ -35,23 +35,29 @@ impl StateAt {
     }
 }
 
+/// The line of a change that may have happened, and what the flag is then.
+pub(super) type Doubt = (u64, Option<Flag>);
+
 /// What lines tell, one after the other.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     state: Option<(Option<Flag>, u64, Timestamp)>,
-    doubt: Option<(u64, Option<Flag>)>,
+    doubt: Option<Doubt>,
     /// An edit that was announced, and whose end has not come yet.
-    announced: Option<(u64, Option<Flag>)>,
+    announced: Option<Doubt>,
     /// What was there before the first line after the time.
     later: Option<(Option<Flag>, u64, Timestamp)>,
+    /// Whether there was a record before that line that could not be read.
+    was_unreadable: bool,
 }
 
 impl Told {
-    fn see(&mut self, entry: &Entry) {
+    pub(super) fn see(&mut self, entry: &Entry) {
         let is_now = |flag| Some((flag, entry.number(), entry.time()));
         match (entry.kind(), entry.record()) {
             (LineKind::Change, Some(record)) => {
-                if record.source == Source::Client {
+                // What a watch tells is recorded while no edit is under way: whoever announced one has died.
+                if record.source != Source::Read {
                     self.announced = None;
                 }
                 if record.is_done() {
@@ -66,23 +72,34 @@ impl Told {
                 self.announced = Some((entry.number(), record.flag_after()));
             }
             (LineKind::Found, Some(record)) => {
-                (self.state, self.doubt) = (is_now(record.flag_after()), None);
+                (self.state, self.doubt, self.announced) = (is_now(record.flag_after()), None, None);
             }
             (LineKind::Resolved, _) => {
-                if let Some((_, flag)) = self.doubt.take_if(|(line, _)| Some(*line) == entry.resolves()) {
-                    self.state = is_now(flag);
+                let is_meant = |doubt: &mut Doubt| Some(doubt.0) == entry.resolves();
+                let resolved = self.announced.take_if(is_meant).or_else(|| self.doubt.take_if(is_meant));
+                if let Some((_, flag)) = resolved {
+                    (self.state, self.doubt) = (is_now(flag), None);
                 }
             }
             _ => {}
         }
     }
 
+    /// What is certain, and what may have come of it, with the line that says so.
+    pub(super) fn last(self) -> Option<(Option<Flag>, Option<Doubt>)> {
+        let (flag, ..) = self.state?;
+        Some((flag, self.announced.or(self.doubt)))
+    }
+
     fn see_later(&mut self, entry: &Entry) {
-        let tells = |record: &&Record| entry.kind() == LineKind::Change && !record.was_unreadable;
+        let tells = |_: &&Record| entry.kind() == LineKind::Change;
         if self.later.is_none()
+            && !self.was_unreadable
             && let Some(record) = entry.record().filter(tells)
         {
-            self.later = Some((record.flag_before(), entry.number(), entry.time()));
+            self.was_unreadable = record.was_unreadable;
+            self.later =
+                (!record.was_unreadable).then(|| (record.flag_before(), entry.number(), entry.time()));
         }
     }
 }
@@ -127,9 +144,13 @@ impl History {
                 told.see_later(&entry);
             }
         }
-        let Told { state, doubt, announced, later } = told;
+        let Told { state, doubt, announced, later, was_unreadable } = told;
         let (flag, line, since) = state.or(later).ok_or_else(|| {
-            let message = "the audit log says nothing about it: it was never changed since the log was begun";
+            let message = if was_unreadable {
+                "the audit log does not say what it was: its record could not be read when it was changed first"
+            } else {
+                "the audit log says nothing about it: it was never changed since the log was begun"
+            };
             Error::new(ErrorKind::NotFound, message)
                 .with_store("audit log")
                 .with_operation("state_at")

@@ -100,18 +100,20 @@ impl Verifier {
     fn read(&self) -> io::Result<Verification> {
         let files = Files::new(&self.path)?;
         let all = files.all()?;
+        let (count, mut last_path) = (all.len(), PathBuf::new());
         let mut known = Known { head: self.head, log: None, before: None };
         let mut scan = Scan { chain: &self.chain, head: self.start.unwrap_or(Head::START) };
         let mut found = Verification { files: 0, head: scan.head, torn_bytes: 0, damage: None };
         let mut last = 0;
-        for (at, path) in all.iter().enumerate() {
-            let is_last = at + 1 == all.len();
-            let end = lines(path, |at, line| {
+        for (at, source) in all.into_iter().enumerate() {
+            let is_last = at + 1 == count;
+            let (path, file) = source.open()?;
+            let end = lines(file, |at, line| {
                 if at == 1 {
-                    known.begin(&files, path, line, &self.chain, self.start.is_some())?;
+                    known.begin(&files, &path, line, &self.chain, self.start.is_some())?;
                 }
-                scan.next(path, at, line)?;
-                known.is_met_by(scan.head, path, at)
+                scan.next(&path, at, line)?;
+                known.is_met_by(scan.head, &path, at)
             })?;
             found.files += 1;
             found.head = scan.head;
@@ -122,12 +124,8 @@ impl Verifier {
                 }
                 Ok(end) => {
                     let message = "the file ends in the middle of this line".to_owned();
-                    found.damage = Some(Damage {
-                        file: path.clone(),
-                        line: end.lines + 1,
-                        kind: DamageKind::Torn,
-                        message,
-                    });
+                    found.damage =
+                        Some(Damage { file: path, line: end.lines + 1, kind: DamageKind::Torn, message });
                     return Ok(found);
                 }
                 Err(damage) => {
@@ -135,6 +133,7 @@ impl Verifier {
                     return Ok(found);
                 }
             }
+            last_path = path;
         }
         if let Some(head) = self.head.filter(|head| head.lines > scan.head.lines) {
             let message = format!(
@@ -143,8 +142,8 @@ impl Verifier {
                 head.lines,
                 head.lines - scan.head.lines
             );
-            let file = all.last().cloned().unwrap_or_default();
-            found.damage = Some(Damage { file, line: last + 1, kind: DamageKind::CutOff, message });
+            found.damage =
+                Some(Damage { file: last_path, line: last + 1, kind: DamageKind::CutOff, message });
         }
         Ok(found)
     }

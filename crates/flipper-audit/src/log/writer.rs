@@ -44,6 +44,26 @@ impl From<io::Error> for NotOpened {
     }
 }
 
+/// Why a line is not certainly in the log.
+#[derive(Debug)]
+pub(super) struct NotWritten {
+    pub(super) error: io::Error,
+    /// The line, if it is there, or will be: it may not be on the disk, or a part of it may be missing yet.
+    pub(super) line: Option<u64>,
+}
+
+impl From<io::Error> for NotWritten {
+    fn from(error: io::Error) -> Self {
+        Self { error, line: None }
+    }
+}
+
+impl From<NotWritten> for NotOpened {
+    fn from(not_written: NotWritten) -> Self {
+        Self::Io(not_written.error)
+    }
+}
+
 fn new_header(chain: &Chain) -> Header {
     // It need not be a secret: it tells logs apart that were made with the same key.
     let log = format!("{:032x}", fastrand::u128(..));
@@ -57,7 +77,7 @@ impl Writer {
         let output = Output::Other { writer, rest: Vec::new() };
         let mut new =
             Self { output, chain, head: Head::START, header, unwritten: 0, lost_since: None, lost: 0, syncs };
-        new.begin()?;
+        new.begin().map_err(|not_written| not_written.error)?;
         Ok(new)
     }
 
@@ -73,6 +93,11 @@ impl Writer {
         let mut torn = Vec::new();
         let mut found = None;
         if files.active.try_exists()? {
+            // Who reads a pipe waits for its writer, and a device has no end.
+            if !files.active.metadata()?.is_file() {
+                let message = "it is no file: use a writer for what else takes bytes";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message).into());
+            }
             let (last, end) = last_state(&files.active, &chain)?;
             torn = end.torn;
             found = last.map(|(header, head)| (header, head, end.whole));
@@ -118,7 +143,7 @@ impl Writer {
     }
 
     pub(super) fn lost(&self) -> u64 {
-        self.lost
+        self.lost + u64::from(self.output.has_rest())
     }
 
     /// The file, to be flushed by somebody else.
@@ -139,17 +164,17 @@ impl Writer {
         kind: LineKind,
         time: Timestamp,
         members: &dyn Fn(&mut String),
-    ) -> io::Result<u64> {
+    ) -> Result<u64, NotWritten> {
         let written = self.append_after_lost(kind, time, members);
         // What was to be announced, and was vetoed, has not happened.
-        if written.is_err() && kind != LineKind::Intent {
+        if written.as_ref().is_err_and(|not| not.line.is_none()) && kind != LineKind::Intent {
             self.unwritten += 1;
             self.lost += 1;
             self.lost_since.get_or_insert(time);
         }
         let head = written?;
         if self.syncs {
-            self.sync()?;
+            self.sync().map_err(|error| NotWritten { error, line: Some(head.lines) })?;
         }
         Ok(head.lines)
     }
@@ -159,19 +184,27 @@ impl Writer {
         kind: LineKind,
         time: Timestamp,
         members: &dyn Fn(&mut String),
-    ) -> io::Result<Head> {
+    ) -> Result<Head, NotWritten> {
         if let (Some(since), count @ 1..) = (self.lost_since, self.unwritten) {
-            self.put(LineKind::Lost, Timestamp::now(), &|out| {
+            let told = self.put(LineKind::Lost, Timestamp::now(), &|out| {
                 json::member(out, "count", |out| out.push_str(&count.to_string()));
                 json::member(out, "since", |out| json::text(out, &crate::time::write(since)));
-            })?;
-            (self.unwritten, self.lost_since) = (0, None);
+            });
+            if told.as_ref().map_or_else(|not| not.line.is_some(), |_| true) {
+                (self.unwritten, self.lost_since) = (0, None);
+            }
+            told.map_err(|not| not.error)?;
         }
         self.put(kind, time, members)
     }
 
     /// Writes a line, into another file if the one that there is is full.
-    fn put(&mut self, kind: LineKind, time: Timestamp, members: &dyn Fn(&mut String)) -> io::Result<Head> {
+    fn put(
+        &mut self,
+        kind: LineKind,
+        time: Timestamp,
+        members: &dyn Fn(&mut String),
+    ) -> Result<Head, NotWritten> {
         let (mut text, mut head) = line(self.head, &self.chain, kind, time, members);
         if self.output.is_full_for(text.len()) {
             match self.rotate() {
@@ -185,18 +218,18 @@ impl Writer {
         self.write(&text, head)
     }
 
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin(&mut self) -> Result<(), NotWritten> {
         let header = self.header.clone();
         let (text, head) =
             line(self.head, &self.chain, LineKind::Begin, Timestamp::now(), |out| header.write(out));
         self.write(&text, head).map(drop)
     }
 
-    fn write(&mut self, text: &str, head: Head) -> io::Result<Head> {
+    fn write(&mut self, text: &str, head: Head) -> Result<Head, NotWritten> {
         let partly = self.output.append(text.as_bytes())?;
         // What is there in part will be completed before anything else, so it counts.
         self.head = head;
-        partly.map_or(Ok(head), Err)
+        partly.map_or(Ok(head), |error| Err(NotWritten { error, line: Some(head.lines) }))
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -221,7 +254,7 @@ type Last = Option<(Header, Head)>;
 /// Goes through a file, and returns what its first line says and the head after its last whole one; `None` if there is none.
 fn last_state(path: &std::path::Path, chain: &Chain) -> Result<(Last, super::scan::End), NotOpened> {
     let mut last: Option<(Header, super::scan::Scan<'_>)> = None;
-    let end = super::scan::lines(path, |at, line| {
+    let end = super::scan::lines(std::fs::File::open(path)?, |at, line| {
         if let Some((_, scan)) = &mut last {
             return scan.next(path, at, line).map_err(NotOpened::Damaged);
         }

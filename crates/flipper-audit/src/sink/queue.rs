@@ -2,8 +2,11 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use flipper_core::events::{Edit, Handled, Outcome, Subscriber};
@@ -136,19 +139,21 @@ impl SinkQueueBuilder {
     }
 }
 
+impl Shared {
+    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<Record>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl SinkQueue {
     /// Starts a queue, to choose how many changes may wait and what is redacted.
     pub fn builder() -> SinkQueueBuilder {
         SinkQueueBuilder { capacity: 1_024, redaction: Redaction::default() }
     }
 
-    /// Registers the queue with a client, and all of its clones.
+    /// Registers the queue with a client, and all of its clones. To do so twice does nothing more.
     pub fn subscribe_to(&self, client: &FeatureFlagClient) {
-        client.events().register_subscriber(Arc::new(self.clone()));
-    }
-
-    fn sender(&self) -> MutexGuard<'_, Option<mpsc::Sender<Record>>> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        client.events().register_subscriber(Arc::clone(&self.0) as Arc<dyn Subscriber>);
     }
 
     /// Returns what has become of the changes so far.
@@ -160,11 +165,11 @@ impl SinkQueue {
     }
 
     /// Tells the sink what is in the queue, for so long at the most, and ends the thread. What is left then counts as dropped, as does what is changed
-    /// later. A sink that blocks its thread is not waited for any longer either.
+    /// later. A sink that blocks its thread is not waited for any longer either. Who asks a second time is not waited with: the first call ends it.
     pub async fn shutdown(&self, limit: Duration) -> QueueStats {
         let close = self.0.close.lock().unwrap_or_else(PoisonError::into_inner).take();
         // What is sent later finds no queue.
-        drop(self.sender().take());
+        drop(self.0.sender().take());
         if let Some(close) = close {
             let (done, is_done) = oneshot::channel();
             // Longer than anybody waits.
@@ -172,8 +177,10 @@ impl SinkQueue {
             if close.send(Close { deadline: Instant::now() + limit, done }).is_ok() {
                 // The thread may be blocked; and whoever waits here may have no timer.
                 let (late, is_late) = oneshot::channel::<()>();
+                let (over, is_over) = std::sync::mpsc::channel::<()>();
                 let timer = move || {
-                    std::thread::sleep(limit + Duration::from_millis(100));
+                    // It ends with whoever waits, as the limit may be long.
+                    let _ = is_over.recv_timeout(limit + Duration::from_millis(100));
                     drop(late);
                 };
                 let _ = std::thread::Builder::new().name("flipper-sink-timer".to_owned()).spawn(timer);
@@ -181,6 +188,7 @@ impl SinkQueue {
                     _ = is_done => {}
                     _ = is_late => {}
                 }
+                drop(over);
             }
         }
         self.stats()
@@ -189,9 +197,16 @@ impl SinkQueue {
 
 impl Subscriber for SinkQueue {
     fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
+        self.0.on_post_edit(edit, outcome)
+    }
+}
+
+/// What is registered: one for all clones, so that a client that is told of a queue twice knows it.
+impl Subscriber for Shared {
+    fn on_post_edit(&self, edit: &Edit<'_>, outcome: Outcome) -> Handled {
         if outcome != Outcome::NotDone {
-            let record = Record::of_edit(edit, outcome, &self.0.redaction);
-            let counters = &self.0.counters;
+            let record = Record::of_edit(edit, outcome, &self.redaction);
+            let counters = &self.counters;
             // First, as the thread may have it before this goes on.
             counters.queued.fetch_add(1, Ordering::Relaxed);
             if self.sender().as_ref().is_none_or(|queue| queue.try_send(record).is_err()) {
@@ -201,6 +216,16 @@ impl Subscriber for SinkQueue {
         }
         Ok(())
     }
+}
+
+/// Takes a record to the sink. One that panics has not taken it, and is told the next one.
+async fn without_panic(sink: &mut impl Sink, record: &Record) -> Result<()> {
+    let mut sending = pin!(async { sink.send(record).await });
+    std::future::poll_fn(|task| {
+        catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(task)))
+            .unwrap_or_else(|_| Poll::Ready(Err(Error::new(ErrorKind::Internal, "the sink has panicked"))))
+    })
+    .await
 }
 
 /// Takes records to the sink until the queue is closed and empty, there is no time left, or nobody has the queue any longer.
@@ -222,7 +247,7 @@ async fn run(
         while let Some(record) = records.recv().await {
             counters.queued.fetch_sub(1, Ordering::Relaxed);
             is_sending.set(true);
-            match sink.send(&record).await {
+            match without_panic(&mut sink, &record).await {
                 Ok(()) => counters.sent.fetch_add(1, Ordering::Relaxed),
                 Err(error) => {
                     log::error!(target: "flipper::audit", "a change of {:?} could not be told: {error}", record.flag);

@@ -70,7 +70,8 @@ impl WebhookBuilder {
         Self { attempts: attempts.max(1), ..self }
     }
 
-    /// Gives a client of `reqwest`, for encryption, proxies and the rest: `https` takes one with TLS. Headers and the limit of time are still those that are stated here.
+    /// Gives a client of `reqwest`, for encryption, proxies and the rest: `https` takes one with TLS. Headers and the limit of time are still those that are stated
+    /// here. Whether redirects are followed is the client's: build it with `redirect(Policy::none())`, or headers and changes may be sent elsewhere.
     pub fn client(self, client: Client) -> Self {
         Self { client: Some(client), ..self }
     }

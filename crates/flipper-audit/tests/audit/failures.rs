@@ -19,6 +19,7 @@ struct Sheet {
     written: Vec<u8>,
     /// How much it takes yet; `None` if there is no end.
     room: Option<usize>,
+    is_not_flushed: bool,
 }
 
 impl Paper {
@@ -56,7 +57,7 @@ impl Write for Paper {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        if self.0.lock().unwrap().is_not_flushed { Err(io::Error::other("wet paper")) } else { Ok(()) }
     }
 }
 
@@ -88,11 +89,7 @@ async fn a_line_that_was_taken_in_part_is_completed_before_the_next() {
         client.create("A").await.unwrap();
         paper.room(None);
         client.create("B").await.unwrap();
-        let lines = paper.read();
-        assert_eq!(
-            (lines.first().unwrap().as_str(), lines.last().unwrap().as_str()),
-            ("change A done", "change B done")
-        );
+        assert_eq!(paper.read(), ["change A done", "change B done"], "and nothing is told to be lost");
     }
 }
 
@@ -170,4 +167,50 @@ async fn redacted_values_are_nowhere() {
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains("s3cret") && text.matches("[redacted]").count() == 4, "{text}");
     assert_eq!(changes(&path).len(), 3);
+}
+
+#[tokio::test]
+async fn an_announcement_that_is_there_and_cannot_be_relied_on_is_told_to_be_over() {
+    for is_partly_there in [true, false] {
+        let paper = Paper::default();
+        let log = AuditLog::builder().veto(true).on_failure(|_| {}).to_writer(paper.clone()).unwrap();
+        let client = logged(&log);
+        client.create("A").await.unwrap();
+        paper.room(is_partly_there.then_some(10));
+        paper.0.lock().unwrap().is_not_flushed = !is_partly_there;
+        client.enable("A").await.unwrap_err();
+        paper.room(None);
+        paper.0.lock().unwrap().is_not_flushed = false;
+        client.create("B").await.unwrap();
+        let lines = paper.read();
+        assert_eq!(lines.iter().filter(|line| *line == "intent A unknown").count(), 2, "{lines:?}");
+        let is_over = lines.iter().any(|line| line == "change A not_done");
+        // The end cannot be written either while there is no room, and counts as lost.
+        assert!(is_over || lines.contains(&"lost".to_owned()), "{lines:?}");
+        assert_eq!((is_over, log.stats().lost), (!is_partly_there, u64::from(is_partly_there)));
+    }
+}
+
+#[tokio::test]
+async fn who_is_told_of_a_failure_and_panics_leaves_the_log_as_it_is() {
+    let paper = Paper::default();
+    let log = AuditLog::builder().on_failure(|_| panic!("of who is told")).to_writer(paper.clone()).unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let client = FeatureFlagClient::new(store.clone());
+    log.subscribe_to(&client);
+    paper.room(Some(0));
+    client.create("A").await.unwrap();
+    paper.room(None);
+    FeatureFlagClient::new(store.clone()).enable("A").await.unwrap();
+    // An edit that seemed to be under way would be waited for.
+    let follow = log.follow(store);
+    let seen = async {
+        while paper.read().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        client.close().await.unwrap();
+    };
+    let both = async { tokio::join!(follow, seen).0 };
+    tokio::time::timeout(std::time::Duration::from_secs(10), both).await.unwrap().unwrap();
+    assert_eq!(paper.read(), ["lost", "change A done"]);
 }

@@ -2,11 +2,16 @@
 #![cfg(feature = "log")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod clients;
 mod failures;
+#[cfg(unix)]
+mod limits;
 mod many;
 mod others;
 mod past;
+mod records;
 mod reopened;
+mod restarted;
 mod tampering;
 
 use std::path::{Path, PathBuf};

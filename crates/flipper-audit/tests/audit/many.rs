@@ -87,3 +87,13 @@ async fn an_update_of_several_aspects_is_one_line() {
         .collect();
     assert_eq!(paths, ["/is_enabled", "/meta/client_data/a"]);
 }
+
+#[tokio::test]
+async fn a_log_that_a_client_is_told_of_twice_is_told_of_each_change_once() {
+    let (_directory, path) = place();
+    let log = quick().open(&path).unwrap();
+    let client = logged(&log);
+    log.clone().subscribe_to(&client.clone());
+    client.create("X").await.unwrap();
+    assert_eq!(super::changes(&path), ["create X client done"]);
+}

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::Write;
+use std::time::Duration;
 
-use flipper_audit::{AuditLog, LineKind, Verifier};
+use flipper_audit::{AuditLog, Fsync, LineKind, Verifier};
 use flipper_core::ErrorKind;
 
 use super::{changes, entries, logged, place, quick};
@@ -11,11 +12,12 @@ use super::{changes, entries, logged, place, quick};
 #[tokio::test]
 async fn a_log_goes_on_where_it_was_left() {
     let (_directory, path) = place();
-    for round in 0..5 {
-        let log = quick().rotate_at(2_000).open(&path).unwrap();
+    for round in 0..50 {
+        let later = Fsync::Every(Duration::from_millis(1));
+        let log = quick().fsync(later).rotate_at(2_000).open(&path).unwrap();
         logged(&log).create(&format!("F{round}")).await.unwrap();
     }
-    let expected: Vec<_> = (0..5).map(|round| format!("create F{round} client done")).collect();
+    let expected: Vec<_> = (0..50).map(|round| format!("create F{round} client done")).collect();
     assert_eq!(changes(&path), expected);
     assert!(Verifier::new(&path).run().unwrap().is_intact());
 }
@@ -126,4 +128,104 @@ async fn bytes_after_the_last_line_do_not_end_up_in_the_next() {
     logged(&log).create("X").await.unwrap();
     assert_eq!(changes(&path), ["create X client done"]);
     assert!(Verifier::new(&path).head(log.head()).run().unwrap().is_intact());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_read_and_verified_while_it_is_written_and_its_files_are_moved_away() {
+    let (_directory, path) = place();
+    let log = quick().rotate_at(1_500).open(&path).unwrap();
+    let client = logged(&log);
+    client.create("X").await.unwrap();
+    let writing = tokio::spawn(async move {
+        for _ in 0..300 {
+            client.enable("X").await.unwrap();
+            client.disable("X").await.unwrap();
+        }
+    });
+    while !writing.is_finished() {
+        let head = log.head();
+        let found = Verifier::new(&path).head(head).run().unwrap();
+        assert!(found.is_intact(), "{found:?}");
+        let numbers: Vec<_> = entries(&path).iter().map(flipper_audit::Entry::number).collect();
+        assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "{numbers:?}");
+        assert!(numbers.len() as u64 >= head.lines());
+    }
+    writing.await.unwrap();
+    // There may be more files than a process may have open.
+    let (files, lines) =
+        (fs::read_dir(path.parent().unwrap()).unwrap().count(), flipper_audit::History::of(&path).entries());
+    let open = fs::read_dir("/dev/fd").unwrap().filter_map(Result::ok);
+    let ours = open
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .filter(|file| file.starts_with(path.parent().unwrap()));
+    assert!(files > 100 && ours.count() < 10 && lines.is_ok());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_has_one_writer_by_whatever_name_and_without_its_lock() {
+    let (directory, path) = place();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link.jsonl");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    // Also if there is no file yet.
+    let log = quick().rotate_at(1).open(&link).unwrap();
+    for name in [&path, &link] {
+        assert!(quick().open(name).unwrap_err().message().contains("one writer"));
+    }
+    fs::remove_file(directory.path().join(".audit.jsonl.lock")).unwrap();
+    for name in ["A", "B"] {
+        let error = quick().open(&path).unwrap_err();
+        assert!(error.kind() == ErrorKind::Unavailable && error.message().contains("one writer"), "{error}");
+        // Nor when another file was begun.
+        logged(&log).create(name).await.unwrap();
+    }
+    // All files are beside the one that the link leads to.
+    assert_eq!(Verifier::new(&link).head(log.head()).run().unwrap().files, 3);
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+    drop(log);
+    quick().open(&link).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_refused() {
+    let (_directory, path) = place();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    for path in [path.as_path(), std::path::Path::new("/dev/null")] {
+        let error = quick().open(path).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidInput && error.message().contains("writer"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_removed_or_replaced_under_its_writer_takes_no_more_lines() {
+    for is_replaced in [false, true] {
+        let (directory, path) = place();
+        let log = quick().veto(true).on_failure(|_| {}).open(&path).unwrap();
+        let client = logged(&log);
+        client.create("A").await.unwrap();
+        if is_replaced {
+            let other = directory.path().join("other");
+            fs::copy(&path, &other).unwrap();
+            fs::rename(&other, &path).unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+        }
+        let error = client.create("B").await.unwrap_err();
+        assert!(error.message().contains("was removed or replaced"), "{error}");
+    }
+    // One that has another name is written to, and not moved away in the place of the one that has its name.
+    let (directory, path) = place();
+    let log = quick().rotate_at(1_000).open(&path).unwrap();
+    let client = logged(&log);
+    let moved = directory.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    fs::write(&path, "somebody's").unwrap();
+    for name in ["A", "B", "C"] {
+        client.create(name).await.unwrap();
+    }
+    assert_eq!((fs::read(&path).unwrap(), log.stats().lost), (b"somebody's".to_vec(), 0));
+    assert_eq!(changes(&moved).len(), 3);
 }

@@ -265,3 +265,62 @@ async fn a_log_may_have_grown_since_its_head_was_kept() {
     assert!(found.is_intact() && found.head.lines() > head.lines());
     assert_eq!(found.head, again.head());
 }
+
+#[tokio::test]
+async fn who_knows_the_format_and_has_another_log_with_the_same_key_is_found_out() {
+    let (_directory, path) = place();
+    let head = log(&path, Some(KEY)).await;
+    let (_other, other) = place();
+    log(&other, Some(KEY)).await;
+    let (whole, foreign) = (files(&path), files(&other));
+    let lines = |content: &[u8]| -> Vec<Vec<u8>> {
+        content.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+    };
+    let damage = || Verifier::new(&path).key(KEY).head(head).run().unwrap().damage.map(|damage| damage.kind);
+    let restore = || {
+        for (file, _) in files(&path) {
+            fs::remove_file(file).unwrap();
+        }
+        put(&whole);
+        assert_eq!(damage(), None);
+    };
+    // A line, a header, a file, all files of the other one.
+    for at in [0, 1, 5] {
+        let mut mixed = lines(&whole[1].1);
+        mixed[at] = lines(&foreign[1].1)[at].clone();
+        fs::write(&whole[1].0, mixed.concat()).unwrap();
+        assert!(damage().is_some(), "line {at}");
+        restore();
+    }
+    for at in 0..whole.len() {
+        fs::write(&whole[at].0, &foreign[at].1).unwrap();
+        assert!(damage().is_some(), "file {at}");
+        restore();
+    }
+    for (file, content) in whole.iter().zip(&foreign).map(|((file, _), (_, content))| (file, content)) {
+        fs::write(file, content).unwrap();
+    }
+    assert_eq!(damage(), Some(DamageKind::NotTheHead));
+    restore();
+    // Twice, under the next number or in the place of the last; emptied; with another name.
+    let last = whole.len() - 1;
+    for (from, to) in
+        [(0, path.with_file_name(format!("audit.jsonl.{:06}", last + 1))), (last - 1, path.clone())]
+    {
+        fs::write(to, &whole[from].1).unwrap();
+        assert!(damage().is_some(), "{from}");
+        restore();
+    }
+    for (file, _) in &whole {
+        fs::write(file, "").unwrap();
+        assert!(damage().is_some(), "{}", file.display());
+        restore();
+        fs::rename(file, path.with_file_name("audit.jsonl.000099")).unwrap();
+        assert!(*file == path || damage().is_some(), "{}", file.display());
+        restore();
+    }
+    // A file of which only its end is known to be wrong is told when the next one follows.
+    let cut = &whole[0].1[..whole[0].1.len() - 1];
+    fs::write(&whole[0].0, cut).unwrap();
+    assert!(matches!(damage(), Some(DamageKind::Torn)), "{:?}", damage());
+}

@@ -134,3 +134,51 @@ fn a_queue_needs_no_runtime_of_its_users() {
     });
     assert_eq!(taken.lock().unwrap().len(), 1);
 }
+
+/// Panics at each first record of a flag that is called so.
+struct Panics(Arc<Mutex<Vec<String>>>);
+
+#[async_trait::async_trait]
+impl Sink for Panics {
+    async fn send(&mut self, record: &Record) -> Result<()> {
+        tokio::task::yield_now().await;
+        assert!(!record.flag.starts_with("PANIC"), "told to panic");
+        self.0.lock().unwrap().push(record.flag.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_is_told_the_next_change() {
+    let taken = Arc::default();
+    let client = FeatureFlagClient::new(MemoryStore::new());
+    let queue = SinkQueue::builder().start(Panics(Arc::clone(&taken))).unwrap();
+    queue.subscribe_to(&client);
+    for name in ["A", "PANIC1", "B", "PANIC2", "C"] {
+        client.create(name).await.unwrap();
+    }
+    let stats = queue.shutdown(Duration::from_secs(10)).await;
+    assert_eq!((stats.sent, stats.failed, stats.dropped, stats.queued), (3, 2, 0, 0));
+    assert_eq!(*taken.lock().unwrap(), ["A", "B", "C"]);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn shutting_down_leaves_no_thread() {
+    let threads = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(|task| {
+            let name = std::fs::read_to_string(task.ok()?.path().join("comm")).ok()?;
+            name.starts_with("flipper-sink-ti").then_some(())
+        });
+        tasks.count()
+    };
+    let queue = SinkQueue::builder().start(Panics(Arc::default())).unwrap();
+    queue.shutdown(Duration::from_hours(1)).await;
+    // Others shut down as well, for seconds at the most.
+    let gone = async {
+        while threads() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
+}

@@ -119,7 +119,7 @@ async fn what_may_be_taken_later_is_posted_again() {
     queue.subscribe_to(&client);
     client.create("X").await.unwrap();
     client.create("Y").await.unwrap();
-    let stats = queue.shutdown(Duration::from_secs(60)).await;
+    let stats = queue.shutdown(Duration::from_mins(1)).await;
     assert_eq!((stats.sent, stats.failed, stats.dropped), (2, 0, 0));
     let flags: Vec<_> = server.bodies.lock().unwrap().iter().map(|body| body["flag"].clone()).collect();
     assert_eq!(flags, ["X", "Y"]);

@@ -19,6 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// An attempt that was announced, with the state that it started from.
 pub(super) struct Attempt {
+    edit: u64,
     number: u32,
     time: Timestamp,
     before: Option<Flag>,
@@ -173,6 +174,7 @@ impl FeatureFlagClient {
         settling: &mut Settling<'_>,
     ) -> Result<Arc<Attempt>> {
         let attempt = Arc::new(Attempt {
+            edit: settling.id(),
             number,
             time: self.inner.clock.exact_now(),
             before: current.readable().cloned(),
@@ -260,6 +262,7 @@ impl FeatureFlagClient {
     fn with_edit<T>(&self, name: FlagName<'_>, attempt: &Attempt, tell: impl FnOnce(&Edit<'_>) -> T) -> T {
         let changes: Vec<Payload<'_>> = attempt.plan.changes.iter().map(Change::payload).collect();
         tell(&Edit {
+            id: attempt.edit,
             flag: name.as_str(),
             changes: &changes,
             attempt: attempt.number,
@@ -320,6 +323,6 @@ fn outcome_unknown(cause: Error) -> Error {
 
 /// Whether an error tells of the record that was asked for. A store that is corrupt as a whole names neither a flag nor a
 /// version, and nobody knows whether it has the flag.
-fn is_of_a_record(error: &Error) -> bool {
+pub(super) fn is_of_a_record(error: &Error) -> bool {
     error.kind() == ErrorKind::Corrupt && (error.flag().is_some() || error.version().is_some())
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Map, Value};
 
 use super::change::client_data;
+use super::edit::is_of_a_record;
 use super::local::Found;
 use super::{FeatureFlag, FeatureFlagClient, Listing, When};
 use crate::store::{Page, Peek, Versioned};
@@ -89,10 +90,14 @@ impl FeatureFlagClient {
     ///
     /// As [`try_is_enabled`](Self::try_is_enabled).
     pub async fn exists(&self, name: &str) -> Result<bool> {
-        match self.find("exists", name).await {
-            Ok(found) => Ok(found.is_some()),
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(true),
+        let found = match FlagName::new(name) {
+            Ok(name) => self.inner.store.get(name).await,
             Err(error) => Err(error),
+        };
+        match found {
+            Ok(found) => Ok(found.is_some()),
+            Err(error) if is_of_a_record(&error) => Ok(true),
+            Err(error) => Err(error.or_operation("exists").or_flag(name)),
         }
     }
 

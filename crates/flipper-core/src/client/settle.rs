@@ -1,6 +1,7 @@
 //! How an edit has ended, for those who were told that it begins.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::FeatureFlagClient;
 use super::edit::Attempt;
@@ -10,6 +11,7 @@ use crate::events::Outcome;
 /// Tells the end of an edit, exactly once, if one of its attempts was announced: also if the edit's future is dropped in the middle
 /// of its write.
 pub(super) struct Settling<'c> {
+    id: u64,
     client: &'c FeatureFlagClient,
     name: FlagName<'c>,
     /// The last attempt that was announced.
@@ -22,7 +24,14 @@ pub(super) struct Settling<'c> {
 
 impl<'c> Settling<'c> {
     pub(super) fn new(client: &'c FeatureFlagClient, name: FlagName<'c>) -> Self {
-        Self { client, name, announced: None, lost: None, is_writing: false, end: None }
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { id, client, name, announced: None, lost: None, is_writing: false, end: None }
+    }
+
+    /// Tells this edit from all others.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     /// An attempt is about to be announced.

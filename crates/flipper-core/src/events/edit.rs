@@ -12,6 +12,8 @@ use crate::{Flag, Timestamp};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Edit<'e> {
+    /// Tells the attempts of one edit from those of all others of the process: clients that share a subscriber may edit one flag at the same time.
+    pub id: u64,
     /// The flag's name.
     pub flag: &'e str,
     /// What changes, one for each event, in their order.

@@ -125,7 +125,10 @@ impl ThreadCounts {
         if self.table.count(key, kind) {
             return;
         }
-        let is_admitted = self.table.find(key).is_some() || meter.admits(flag, kind.is_absent());
+        // Other clients have other keys for the same names: there may be more keys than names.
+        let has_room = || self.thread.shown().names.len() < EvaluationMeter::MOST_FLAGS;
+        let is_admitted =
+            self.table.find(key).is_some() || has_room() && meter.admits(flag, kind.is_absent());
         if is_admitted && self.table.find(key).is_none() {
             self.make_room(key, flag);
         }

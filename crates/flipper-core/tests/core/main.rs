@@ -6,6 +6,7 @@ mod checked;
 mod edits;
 mod explanations;
 mod hostile;
+mod meter;
 mod properties;
 mod strategies;
 mod unknown_parts;
