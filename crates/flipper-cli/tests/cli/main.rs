@@ -7,6 +7,7 @@ mod config;
 mod failures;
 mod flags;
 mod generated;
+mod guide;
 mod hostile;
 mod simulated;
 mod stores;
