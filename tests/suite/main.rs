@@ -8,6 +8,7 @@ mod edits;
 mod fake;
 mod file;
 mod fuzz;
+mod guide;
 mod local;
 mod mirror;
 mod open;
