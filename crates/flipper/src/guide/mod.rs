@@ -17,7 +17,8 @@
 
 // A page is always shown; its code is tested where the features are on that it uses, as in the tests of the whole workspace.
 macro_rules! page {
-    ($name:ident, $file:literal, $($feature:literal),*) => {
+    ($name:ident, $file:literal, $($feature:literal),* $(; $links:literal)?) => {
+        $(#[doc = include_str!($links)])?
         #[cfg_attr(any(not(doctest), all($(feature = $feature),*)), doc = include_str!($file))]
         pub mod $name {}
     };
@@ -28,7 +29,8 @@ page!(owning_flags, "owning_flags.md", "consul", "mirror", "redis");
 page!(flags_in_code, "flags_in_code.md", "macros", "memory", "tower");
 page!(testing, "testing.md", "macros", "memory", "mirror", "redis");
 page!(outages, "outages.md", "memory", "mirror", "redis");
-page!(performance, "performance.md", "memory");
+// Documentation copies no files, so its pictures are links with all that is in them.
+page!(performance, "performance.md", "memory"; "plots/links.md");
 page!(command_line, "command_line.md",);
 page!(from_python, "from_python.md", "memory");
 page!(thrift_service, "thrift_service.md", "memory", "thrift");
