@@ -37,6 +37,18 @@ where
 }
 
 /// Takes nothing: the context is empty. The default.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_tower::{GateLayer, Nothing};
+///
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let gate: GateLayer<Nothing> = GateLayer::new(&client, "EXPORT");
+/// # let _ = gate;
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nothing;
 

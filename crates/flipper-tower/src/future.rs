@@ -13,6 +13,23 @@ use crate::gate::Asking;
 
 pin_project! {
     /// The answer of a [`Gate`](crate::Gate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::FeatureFlagClient;
+    /// # use flipper_memory::MemoryStore;
+    /// use flipper_tower::GateLayer;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// # flipper_testkit::tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let gate = GateLayer::new(&client, "X").respond(|_: String| "not yet".to_owned());
+    /// let route = gate.layer(service_fn(async |_: String| Ok::<_, String>("new".to_owned())));
+    /// // Calling it makes the future.
+    /// assert_eq!(route.oneshot("a request".to_owned()).await, Ok("not yet".to_owned()));
+    /// # });
+    /// ```
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct GateFuture<Request, S, O>
     where

@@ -46,6 +46,19 @@ pub trait Otherwise<Request, Response, Error> {
 }
 
 /// Answers with a status and an empty body: what [`GateLayer::status`](crate::GateLayer::status) makes.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_tower::{GateLayer, Nothing, Status};
+///
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let gate: GateLayer<Nothing, Status> = GateLayer::new(&client, "NEW_SEARCH").status(http::StatusCode::SERVICE_UNAVAILABLE);
+/// # let _ = gate;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Status(pub(crate) StatusCode);
 
@@ -60,6 +73,19 @@ impl<B, R: Default, E> Otherwise<http::Request<B>, http::Response<R>, E> for Sta
 }
 
 /// Answers with a redirect: what [`GateLayer::redirect`](crate::GateLayer::redirect) makes.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_tower::{GateLayer, Nothing, Redirect};
+///
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let gate: GateLayer<Nothing, Redirect> = GateLayer::new(&client, "NEW_SEARCH").redirect("/search")?;
+/// # let _ = gate;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Redirect(pub(crate) HeaderValue);
 
@@ -75,6 +101,19 @@ impl<B, R: Default, E> Otherwise<http::Request<B>, http::Response<R>, E> for Red
 }
 
 /// Answers with what a function makes of the request: what [`GateLayer::respond`](crate::GateLayer::respond) makes.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_tower::{GateLayer, Nothing, Respond};
+///
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let gate: GateLayer<Nothing, Respond<_>> = GateLayer::new(&client, "NEW_SEARCH").respond(|request: String| format!("{request}: not yet"));
+/// # let _ = gate;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Respond<F>(pub(crate) F);
 
@@ -89,6 +128,19 @@ impl<Request, Response, Error, F: Fn(Request) -> Response> Otherwise<Request, Re
 }
 
 /// Answers by another service: what [`GateLayer::service`](crate::GateLayer::service) makes.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_tower::{GateLayer, Nothing, Reroute};
+///
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let gate: GateLayer<Nothing, Reroute<_>> = GateLayer::new(&client, "NEW_SEARCH").service(tower::service_fn(async |_: String| Ok::<_, String>("old".to_owned())));
+/// # let _ = gate;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Reroute<T>(pub(crate) T);
 
