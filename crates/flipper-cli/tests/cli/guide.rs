@@ -14,11 +14,8 @@ fn project() -> PathBuf {
 /// The blocks of a page that are for a shell.
 fn blocks(page: &str) -> Vec<String> {
     let text = std::fs::read_to_string(project().join(page)).unwrap();
-    let blocks: Vec<_> = text
-        .split("```sh\n")
-        .skip(1)
-        .map(|rest| rest.split_once("```").expect("a block has an end").0.to_owned())
-        .collect();
+    let blocks: Vec<_> =
+        text.split("```sh\n").skip(1).map(|rest| rest.split_once("```").unwrap().0.to_owned()).collect();
     assert!(!blocks.is_empty(), "{page} shows no commands");
     blocks
 }
