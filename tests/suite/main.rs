@@ -9,6 +9,7 @@ mod edits;
 mod fake;
 mod file;
 mod fuzz;
+mod guide;
 mod local;
 mod mirror;
 mod open;

@@ -7,10 +7,12 @@
 #![allow(clippy::borrowed_box, reason = "a thin pointer, which costs nothing to keep from the optimiser")]
 
 mod names;
+mod plots;
 mod rate;
 mod record;
 
 pub use names::{Shuffled, names};
+pub use plots::{Figures, Missing, Plot, plots};
 pub use rate::{median, percentile, rate};
 pub use record::record;
 

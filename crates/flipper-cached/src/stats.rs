@@ -4,6 +4,28 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// What a cache has done since it was made.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use flipper_cached::CachedStore;
+/// use flipper_core::{Context, FeatureFlagClient};
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::FaultStore;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
+/// // A store that has its flags in memory is not cached; in earnest, this one is reached over a network.
+/// let store = Arc::new(CachedStore::new(FaultStore::new(MemoryStore::new())));
+/// let client = FeatureFlagClient::new(store.clone());
+/// for _ in 0..3 {
+///     client.is_enabled("X", &Context::EMPTY).await;
+/// }
+/// let stats = store.stats();
+/// assert_eq!((stats.misses, stats.hits), (1, 2));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {

@@ -16,6 +16,16 @@ use crate::store::ConsulStore;
 use crate::tls::{Certificates, client};
 
 /// Says which server may answer reads. See <https://developer.hashicorp.com/consul/api-docs/features/consistency>.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_consul::{Consistency, ConsulStore};
+///
+/// // Any server may answer, also while there is no leader.
+/// let builder = ConsulStore::builder("http://127.0.0.1:8500").consistency(Consistency::Stale);
+/// # let _ = builder;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consistency {

@@ -86,6 +86,17 @@ impl Bucketer {
 }
 
 /// Holds the parameters of consistent hashing.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Bucketer, Percentage};
+///
+/// let bucketer = Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"]);
+/// let Bucketer::ConsistentHash(hash) = &bucketer else { panic!("it is one") };
+/// assert_eq!(hash.key_whitelist().next().and_then(|name| name.as_str()), Some("user_id"));
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConsistentHash {
     pub(crate) percentage: Percentage,

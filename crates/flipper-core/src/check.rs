@@ -8,6 +8,18 @@ use crate::context::is_same;
 use crate::json::{Sink, Text, Value, write_text, write_value};
 
 /// Compares one variable of the context with a value.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Condition, Operator};
+///
+/// let condition = Condition::builder().gt("number", 9000).build()?;
+/// let check = &condition.checks()[0];
+/// assert_eq!(check.operator(), Some(Operator::Gt));
+/// assert_eq!(check.to_string(), "number > 9000");
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
     variable: Text,

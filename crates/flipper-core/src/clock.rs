@@ -135,6 +135,14 @@ impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
 /// On Linux and Android this is the time of the kernel's last tick, usually at most 10 ms ago, so it may be before a
 /// [`Timestamp::now`] that was read earlier. To read the clock exactly takes longer than all the rest of a check, and a ramp
 /// does not move in so little time. Edits are told the [exact](Clock::exact_now) time.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Clock, SystemClock, Timestamp};
+///
+/// assert!(SystemClock.now() > Timestamp::from_secs(1_700_000_000));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -137,6 +137,19 @@ impl fmt::Display for Condition {
 /// Collects the checks of a [`Condition`].
 ///
 /// The first mistake is kept, and [`build`](Self::build) returns it.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::Condition;
+///
+/// let condition = Condition::builder().eq("is_admin", true).gte("age", 18).is_in("country", ["DE", "FR"]).build()?;
+/// assert_eq!(condition.checks().len(), 3);
+///
+/// let error = Condition::builder().eq("user__id", 7).build().unwrap_err();
+/// assert!(error.message().contains("separates variables from operators"));
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a condition is made by `build`"]
 pub struct ConditionBuilder {

@@ -139,6 +139,17 @@ pub const fn __name_of_identifier(identifier: &'static str) -> &'static str {
 }
 
 /// Holds the value of one attribute, borrowed from the caller.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Attribute, ContextBuf};
+///
+/// let mut context = ContextBuf::new();
+/// context.push("user_id", 7);
+/// context.push("plan", "gold");
+/// context.push("score", Attribute::Float(0.5));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Attribute<'a> {

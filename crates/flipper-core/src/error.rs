@@ -8,11 +8,41 @@ use std::sync::Arc;
 use crate::Version;
 
 /// A result whose error is [`Error`].
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Percentage, Result};
+///
+/// fn half() -> Result<Percentage> {
+///     Percentage::new(0.5)
+/// }
+/// # assert!(half().is_ok());
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Says what went wrong, in terms of what the caller can do about it.
 ///
 /// The kinds are the same for every store, so code that handles them need not know which backend it talks to.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::ErrorKind;
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// match client.enable("X").await {
+///     Err(error) if error.kind() == ErrorKind::NotFound => {
+///         client.create("X").await?.enable().await?;
+///     }
+///     other => other?,
+/// }
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -3,6 +3,22 @@
 use crate::Timestamp;
 
 /// Says how old the state is from which an answer came.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::Freshness;
+///
+/// let local = FeatureFlagClient::new(MemoryStore::new()).local()?;
+/// match local.freshness() {
+///     Freshness::Live => println!("up to date"),
+///     Freshness::Stale { since, cause } => println!("as of {since:?}: {cause:?}"),
+///     other => println!("{other:?}"),
+/// }
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Freshness {
@@ -22,6 +38,23 @@ pub enum Freshness {
 }
 
 /// Says why a state is [`Stale`](Freshness::Stale).
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Freshness, StaleCause};
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let local = client.local()?;
+/// client.close().await?;
+/// let Freshness::Stale { cause, .. } = local.freshness() else { panic!("nobody follows it any more") };
+/// assert_eq!(cause, StaleCause::Unavailable);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StaleCause {

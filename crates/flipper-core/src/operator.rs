@@ -7,6 +7,16 @@ use std::fmt;
 /// They are flipper-client's eight, with Python's rules: numbers and booleans compare by exact value, whatever their
 /// size and type; text compares with text by code point; lists compare with lists; everything is equal or not to
 /// everything. A comparison that makes no sense, such as a number greater than a text, fails its check.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Condition, Operator};
+///
+/// let condition = Condition::builder().check("country", Operator::In, ["DE", "FR"]).build()?;
+/// assert_eq!(condition.to_string(), r#"country in ["DE", "FR"]"#);
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operator {

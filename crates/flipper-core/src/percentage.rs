@@ -34,6 +34,19 @@ pub(crate) enum Share {
 }
 
 /// The line of a percentage that moves with time, as it is stored: see [`Percentage::as_ramp`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use flipper_core::{Percentage, Timestamp};
+///
+/// let start = Timestamp::from_secs(1_700_000_000);
+/// let ramp = Percentage::linear_ramp(0.2, 0.8, Duration::from_secs(1_800), start)?;
+/// let ramp = ramp.as_ramp().expect("it is one");
+/// assert_eq!(ramp.end(), Some(start + Duration::from_secs(1_800)));
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LinearRamp {

@@ -26,6 +26,14 @@ impl<F: Fn() -> f64 + Send + Sync> Random for F {
 /// Draws from a generator that belongs to the calling thread. The default.
 ///
 /// It is fast and well distributed but predictable: fit to spread traffic, not to make secrets.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Random, ThreadRandom};
+///
+/// assert!((0.0..1.0).contains(&ThreadRandom.draw()));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThreadRandom;
 

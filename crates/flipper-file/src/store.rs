@@ -58,6 +58,19 @@ pub struct FileStore {
 type Turn = Arc<async_lock::Mutex<()>>;
 
 /// Chooses how a file is kept, and opens it.
+///
+/// # Examples
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("flags.json");
+/// use std::time::Duration;
+/// use flipper_file::FileStore;
+///
+/// let store = FileStore::builder(&path).timeout(Duration::from_secs(1)).open()?;
+/// assert_eq!(store.path().file_name(), path.file_name());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a file is opened by `open`"]
 pub struct FileStoreBuilder {

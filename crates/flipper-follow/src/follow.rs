@@ -19,6 +19,38 @@ use crate::following::{Following, Phase};
 const LASTING: Duration = Duration::from_secs(2);
 
 /// Something whose changes can be followed.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use async_trait::async_trait;
+/// use flipper_core::{Change, Result};
+/// use flipper_follow::{Follow, Following};
+///
+/// /// A backend that tells of one change, and of nothing else.
+/// struct Backend(Following);
+///
+/// #[async_trait]
+/// impl Follow for Backend {
+///     fn following(&self) -> &Following {
+///         &self.0
+///     }
+///
+///     fn patience(&self) -> Duration {
+///         Duration::from_secs(5)
+///     }
+///
+///     async fn follow(self: Arc<Self>) -> Result<()> {
+///         // The subscription is active: nothing is missed from here on.
+///         self.0.up();
+///         self.0.tell(&Change::Touched { name: "X".into() });
+///         std::future::pending().await
+///     }
+/// }
+/// # let _ = Backend(Following::new("mine"));
+/// ```
 #[async_trait]
 pub trait Follow: Send + Sync + 'static {
     /// Returns who watches.
@@ -36,6 +68,34 @@ pub trait Follow: Send + Sync + 'static {
 
 /// Makes a stream of changes, as [`Store::watch`](flipper_core::Store::watch) returns it. It subscribes when it is looked at for the
 /// first time, which has to be inside of a Tokio runtime, and ends when the store is [closed](Following::close) or dropped.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use flipper_core::Change;
+/// use flipper_follow::{Following, watch};
+/// use futures_lite::StreamExt;
+///
+/// # use std::time::Duration;
+/// # use async_trait::async_trait;
+/// # use flipper_core::Result;
+/// # use flipper_follow::Follow;
+/// # struct Backend(Following);
+/// # #[async_trait]
+/// # impl Follow for Backend {
+/// #     fn following(&self) -> &Following { &self.0 }
+/// #     fn patience(&self) -> Duration { Duration::from_secs(5) }
+/// #     async fn follow(self: Arc<Self>) -> Result<()> { self.0.up(); std::future::pending().await }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
+/// let backend = Arc::new(Backend(Following::new("mine")));
+/// let mut changes = watch(&backend);
+/// assert!(matches!(changes.next().await, Some(Change::Resync { .. })));
+/// drop(backend);
+/// # Ok(()) }
+/// ```
 pub fn watch<F: Follow>(followed: &Arc<F>) -> BoxStream<'static, Change> {
     let followed = Arc::downgrade(followed);
     let changes = stream::once_future(subscribe(Weak::clone(&followed))).flatten();
@@ -45,6 +105,35 @@ pub fn watch<F: Follow>(followed: &Arc<F>) -> BoxStream<'static, Change> {
 /// Waits, for a second at the most, until a task that was told to end has ended: that of a [closed](Following::close) store.
 ///
 /// It ends by force, or with its runtime; one that nobody drives would not end. Outside of a runtime nothing is waited for.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use flipper_follow::{Following, ended, watch};
+/// use futures_lite::StreamExt;
+///
+/// # use std::time::Duration;
+/// # use async_trait::async_trait;
+/// # use flipper_core::Result;
+/// # use flipper_follow::Follow;
+/// # struct Backend(Following);
+/// # #[async_trait]
+/// # impl Follow for Backend {
+/// #     fn following(&self) -> &Following { &self.0 }
+/// #     fn patience(&self) -> Duration { Duration::from_secs(5) }
+/// #     async fn follow(self: Arc<Self>) -> Result<()> { self.0.up(); std::future::pending().await }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
+/// # let backend = Arc::new(Backend(Following::new("mine")));
+/// # watch(&backend).next().await;
+/// // What the store's own `close` does.
+/// if let Some(task) = backend.following().close() {
+///     ended(task).await;
+/// }
+/// # Ok(()) }
+/// ```
 pub async fn ended(task: JoinHandle<()>) {
     if Handle::try_current().is_ok() {
         let _ = timeout(Duration::from_secs(1), task).await;

@@ -11,6 +11,18 @@ use tokio::task::JoinHandle;
 use crate::poll::Polled;
 
 /// Tells those who watch what changes, and keeps whether that works at present. A store has one.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::Change;
+/// use flipper_follow::Following;
+///
+/// let following = Following::new("mine");
+/// assert_eq!(following.store(), "mine");
+/// // To all who watch: nobody yet.
+/// following.tell(&Change::Touched { name: "X".into() });
+/// ```
 #[derive(Debug)]
 pub struct Following {
     store: &'static str,

@@ -144,6 +144,20 @@ impl Following {
 }
 
 /// A write that is under way.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::FlagName;
+/// use flipper_follow::Following;
+///
+/// let following = Following::new("mine");
+/// {
+///     // Before a write of a polled store, and until its answer is there.
+///     let _touch = following.touch(FlagName::new("X")?);
+/// }
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "it is to be dropped when the write has ended"]
 pub struct Touch<'s> {

@@ -1,6 +1,21 @@
 //! Declares feature flags in code, and puts functions behind them: the macros of [`flipper`], which has them with its
 //! feature `macros`.
 //!
+//! ```
+//! use flipper::{Flags, LocalClient};
+//!
+//! #[derive(Flags, Clone, Copy)]
+//! enum Feature {
+//!     #[flag(name = "CHECKOUT", owner = "payments")]
+//!     Checkout,
+//! }
+//!
+//! #[flipper::feature(Feature::Checkout, client = flags)]
+//! fn checkout(flags: &LocalClient) -> Option<&'static str> {
+//!     Some("one page")
+//! }
+//! ```
+//!
 //! [`flipper`]: https://docs.rs/flipper
 
 mod attributes;

@@ -20,6 +20,22 @@ use flipper_core::{
 ///
 /// Once closed, it answers no more, but checks go on from the state it had, and say that this is
 /// [stale](Freshness::Stale).
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use flipper_core::{Context, FeatureFlagClient};
+/// use flipper_memory::MemoryStore;
+///
+/// # futures_lite::future::block_on(async {
+/// let store = Arc::new(MemoryStore::new());
+/// let (one, other) = (FeatureFlagClient::new(store.clone()), FeatureFlagClient::new(store));
+/// one.create("X").await?.enable().await?;
+/// assert!(other.is_enabled("X", &Context::EMPTY).await);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 pub struct MemoryStore {
     snapshot: Snapshot,
     state: Mutex<State>,

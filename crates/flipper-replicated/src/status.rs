@@ -6,6 +6,21 @@ use std::time::Duration;
 use flipper_core::{Error, Timestamp};
 
 /// Says how a replica is.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_memory::MemoryStore;
+/// use flipper_replicated::ReplicatedStore;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
+/// let store = ReplicatedStore::builder(MemoryStore::new()).replica("copy", MemoryStore::new()).start()?;
+/// for status in store.status() {
+///     println!("{}: {} to be told, {:?} late", status.name, status.queued, status.lag);
+///     assert!(!status.is_behind);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReplicaStatus {
@@ -32,6 +47,29 @@ pub struct ReplicaStatus {
 }
 
 /// Says that a replica falls behind, or is no longer.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_memory::MemoryStore;
+/// use flipper_replicated::{ReplicaEvent, ReplicatedStore};
+/// use futures_lite::StreamExt;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
+/// let store = ReplicatedStore::builder(MemoryStore::new()).replica("copy", MemoryStore::new()).start()?;
+/// let mut events = Box::pin(store.events());
+/// let watching = tokio::spawn(async move {
+///     while let Some(event) = events.next().await {
+///         match event {
+///             ReplicaEvent::Behind { replica, lag, .. } => println!("{replica} is {lag:?} behind"),
+///             ReplicaEvent::Recovered { replica } => println!("{replica} has everything again"),
+///             other => println!("{other:?}"),
+///         }
+///     }
+/// });
+/// # watching.abort();
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ReplicaEvent {
@@ -61,6 +99,26 @@ pub enum ReplicaEvent {
 }
 
 /// A replica that does not have what it was to be told.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_memory::MemoryStore;
+/// use flipper_replicated::ReplicatedStore;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
+/// let store = ReplicatedStore::builder(MemoryStore::new()).replica("copy", MemoryStore::new()).start()?;
+/// let store = Arc::new(store);
+/// FeatureFlagClient::new(store.clone()).create("X").await?;
+/// for failure in store.wait_for("X", Duration::from_secs(5)).await {
+///     println!("{} has not got it: {}", failure.replica, failure.error);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReplicaFailure {
@@ -77,6 +135,24 @@ impl fmt::Display for ReplicaFailure {
 }
 
 /// What a replica has that differs from the primary.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_memory::MemoryStore;
+/// use flipper_replicated::{Difference, ReplicatedStore};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
+/// let copy = Arc::new(MemoryStore::new());
+/// FeatureFlagClient::new(copy.clone()).create("OLD").await?;
+/// let store = ReplicatedStore::builder(MemoryStore::new()).replica("copy", copy).start()?;
+/// let found = store.verify("copy").await?;
+/// assert!(matches!(&found[..], [Difference::Extra { name }] if name == "OLD"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {

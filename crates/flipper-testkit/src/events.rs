@@ -6,6 +6,24 @@ use flipper_core::FeatureFlagClient;
 use flipper_core::events::{Event, EventType};
 
 /// An event, as it is remembered.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::EventRecorder;
+///
+/// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let recorder = EventRecorder::of(&client);
+/// client.as_actor("ada").create("X").await?;
+/// let events = recorder.take();
+/// assert_eq!((events[1].flag.as_str(), events[1].actor.as_deref()), ("X", Some("ada")));
+/// assert!(events[1].before.is_none() && events[1].after.is_some());
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RecordedEvent {

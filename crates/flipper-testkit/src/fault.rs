@@ -11,6 +11,18 @@ use flipper_core::{
 };
 
 /// Names the operations that can be made to fail.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::ErrorKind;
+/// use flipper_testkit::{Fault, FaultStore, Operation};
+///
+/// let store = FaultStore::new(MemoryStore::new());
+/// store.push(Operation::Delete, Fault::Fail(ErrorKind::PermissionDenied));
+/// assert_eq!(store.pending(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -23,6 +35,26 @@ pub enum Operation {
 }
 
 /// One way in which an operation fails.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Context, FeatureFlagClient};
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::{Fault, FaultStore, Operation};
+///
+/// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = FaultStore::new(MemoryStore::new());
+/// let client = FeatureFlagClient::new(store.clone());
+/// client.create("X").await?;
+/// // Somebody else edits the flag in between: the client does it again.
+/// store.push(Operation::Put, Fault::LostRace);
+/// client.enable("X").await?;
+/// assert!(client.is_enabled("X", &Context::EMPTY).await);
+/// assert_eq!(client.get_client_data("X").await?["foreign"], 1);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -48,6 +80,23 @@ pub enum Fault {
 }
 
 /// Makes a store fail: each call takes the next fault of its operation, if there is one. Clones are the same store.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Context, ErrorKind, FeatureFlagClient};
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::{Fault, FaultStore, Operation};
+///
+/// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = FaultStore::new(MemoryStore::new());
+/// let client = FeatureFlagClient::new(store.clone());
+/// store.push(Operation::Get, Fault::Fail(ErrorKind::Unavailable));
+/// assert!(client.is_enabled_or("X", &Context::EMPTY, true).await, "the default");
+/// assert_eq!(client.failed_checks(), 1);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct FaultStore<S> {
     inner: Arc<S>,

@@ -12,6 +12,20 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What a [`Proxy`] does with what passes through it.
+///
+/// # Examples
+///
+/// ```
+/// use std::net::TcpListener;
+/// use flipper_testkit::{Proxy, Weather};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+/// let server = TcpListener::bind("127.0.0.1:0")?;
+/// let proxy = Proxy::start(server.local_addr()?).await?;
+/// // Questions come through, and answers are lost.
+/// proxy.set(Weather::LoseAnswers);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Weather {

@@ -9,6 +9,21 @@ use flipper_core::{
 };
 
 /// One call of a store.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::{Call, RecordingStore};
+///
+/// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = RecordingStore::new(MemoryStore::new());
+/// FeatureFlagClient::new(store.clone()).exists("X").await?;
+/// assert_eq!(store.take(), [Call::Get("X".to_owned())]);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Call {
@@ -29,6 +44,25 @@ pub enum Call {
 }
 
 /// Remembers the calls of a store in order. Clones are the same store.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::{Call, RecordingStore};
+///
+/// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = RecordingStore::new(MemoryStore::new());
+/// let client = FeatureFlagClient::new(store.clone());
+/// client.create("X").await?;
+/// store.take();
+/// // An edit is one read and one write.
+/// client.enable("X").await?;
+/// assert_eq!(store.take(), [Call::Get("X".to_owned()), Call::Put("X".to_owned())]);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct RecordingStore<S> {
     inner: Arc<S>,

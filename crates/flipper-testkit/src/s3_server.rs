@@ -47,6 +47,16 @@ pub struct S3Server {
 }
 
 /// What a server makes of the conditions of a kind of write.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_testkit::{S3Conditions, S3Server};
+///
+/// // One that writes whatever it is sent.
+/// let server = S3Server::start();
+/// server.set_conditions(S3Conditions::Ignore, S3Conditions::Ignore, S3Conditions::Ignore);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum S3Conditions {
     /// It looks at them, as S3 does.
@@ -59,6 +69,17 @@ pub enum S3Conditions {
 }
 
 /// How a server fails, instead of doing what it is asked.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_testkit::{S3Failure, S3Server};
+///
+/// let server = S3Server::start();
+/// let busy = S3Failure { status: 503, code: "SlowDown".to_owned(), ..S3Failure::default() };
+/// // The next two reads.
+/// server.fail("GetObject", 2, &busy);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct S3Failure {
     /// The status, such as 503.
@@ -211,6 +232,17 @@ impl Drop for S3Server {
 }
 
 /// Starts the settings of a client of the server at an address, without encryption and with the bucket's name in the path.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_testkit::{S3Server, s3_config};
+///
+/// let server = S3Server::start();
+/// let (access_key, secret_key) = server.keys();
+/// let client = aws_sdk_s3::Client::from_conf(s3_config(&server.url(), access_key, secret_key).build());
+/// # let _ = client;
+/// ```
 pub fn s3_config(url: &str, access_key: &str, secret_key: &str) -> aws_sdk_s3::config::Builder {
     Config::builder()
         .behavior_version(BehaviorVersion::latest())

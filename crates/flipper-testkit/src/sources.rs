@@ -44,6 +44,17 @@ impl Clock for ManualClock {
 }
 
 /// Randomness that always draws the same number, until it is told. Clones are the same source.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::Random;
+/// use flipper_testkit::FixedRandom;
+///
+/// let random = FixedRandom::new(0.5);
+/// random.set(0.1);
+/// assert_eq!(random.draw(), 0.1);
+/// ```
 #[derive(Clone, Debug)]
 pub struct FixedRandom(Arc<AtomicU64>);
 

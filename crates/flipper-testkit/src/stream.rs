@@ -13,6 +13,21 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// # Panics
 ///
 /// If there is neither within 10 s.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Change, Store};
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::next;
+///
+/// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let mut changes = MemoryStore::new().watch().expect("it can be watched");
+/// assert!(matches!(next(&mut changes).await, Some(Change::Resync { .. })));
+/// assert!(next(&mut changes).await.is_none(), "the store is gone");
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 pub async fn next<T>(stream: &mut BoxStream<'_, T>) -> Option<T> {
     let next = poll_fn(|task| stream.as_mut().poll_next(task));
     tokio::time::timeout(PATIENCE, next)
@@ -25,6 +40,20 @@ pub async fn next<T>(stream: &mut BoxStream<'_, T>) -> Option<T> {
 /// # Panics
 ///
 /// If one of them, or the end, takes more than 10 s.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Page, Store};
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::collect;
+///
+/// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let store = MemoryStore::new();
+/// assert!(collect(store.list(Page::ALL)).await.is_empty());
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 pub async fn collect<T>(mut stream: BoxStream<'_, T>) -> Vec<T> {
     let mut items = Vec::new();
     while let Some(item) = next(&mut stream).await {

@@ -17,6 +17,17 @@ type Plant<S> = Box<dyn Fn(Arc<S>, String, Vec<u8>) -> BoxFuture<()> + Send + Sy
 ///
 /// With the constructor alone, most of the suite can run. What further hooks are needed for is left out without them,
 /// is printed as `capability-absent: …`, and counted: see [`store_conformance!`](crate::store_conformance).
+///
+/// # Examples
+///
+/// ```
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::Subject;
+///
+/// // Every handle of a memory store is on the same data.
+/// let subject = Subject::new(|| async { MemoryStore::new() }).with_sibling(|store| async { store });
+/// # let _ = subject;
+/// ```
 pub struct Subject<S> {
     make: Make<S>,
     sibling: Option<Sibling<S>>,

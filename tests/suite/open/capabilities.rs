@@ -1,4 +1,4 @@
-//! What stores can do, as the README tells it, and as they say themselves.
+//! What stores can do, as the guide tells it, and as they say themselves.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -124,13 +124,13 @@ async fn table() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_table_of_the_readme_is_what_the_stores_say() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(path).unwrap();
-    let (_, rest) = readme.split_once(BEGIN).expect("the table of the README has its marks");
-    let (shown, _) = rest.split_once(END).expect("the table of the README has its marks");
+async fn the_table_of_the_guide_is_what_the_stores_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/flipper/src/guide/stores.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = page.split_once(BEGIN).expect("the table of the guide has its marks");
+    let (shown, _) = rest.split_once(END).expect("the table of the guide has its marks");
     let right = table().await;
-    let mut message = String::from("README.md differs from what the stores say; the right table is:\n");
+    let mut message = String::from("stores.md differs from what the stores say; the right table is:\n");
     write!(message, "\n{BEGIN}{right}{END}").unwrap();
     assert!(shown == right, "{message}");
 }

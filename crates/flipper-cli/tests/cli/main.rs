@@ -8,6 +8,7 @@ mod config;
 mod failures;
 mod flags;
 mod generated;
+mod guide;
 mod hostile;
 mod simulated;
 mod stores;

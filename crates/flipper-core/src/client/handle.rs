@@ -13,6 +13,25 @@ use crate::{Bucketer, Condition, Context, Evaluation, Explanation, Flag, Result}
 /// [`FeatureFlagClient::create`] return.
 ///
 /// Each method is the client's of the same name, and fails as that does.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::Context;
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let flag = client.get("X");
+/// assert!(!flag.exists().await?);
+///
+/// let flag = client.create("X").await?;
+/// flag.enable().await?;
+/// assert!(flag.is_enabled(&Context::EMPTY).await);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct FeatureFlag {
     client: FeatureFlagClient,

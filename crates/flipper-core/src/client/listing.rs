@@ -13,6 +13,26 @@ use crate::store::{BoxStream, Listed, Page};
 /// The flags of a listing: what [`FeatureFlagClient::list`] returns.
 ///
 /// It is a [`Stream`]; [`next`](Self::next) walks it without further crates.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// client.create("X").await?;
+/// let mut flags = client.list(None, 0);
+/// while let Some(flag) = flags.next().await {
+///     match flag {
+///         Ok(flag) => println!("{}", flag.name()),
+///         Err(error) => eprintln!("{error}"),
+///     }
+/// }
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 pub struct Listing<'c> {
     client: &'c FeatureFlagClient,
     records: BoxStream<'c, Result<Listed>>,

@@ -199,6 +199,21 @@ impl fmt::Debug for FeatureFlagClient {
 }
 
 /// Chooses how a [`FeatureFlagClient`] works.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use std::time::Duration;
+/// use flipper_core::Semantics;
+///
+/// let client = FeatureFlagClient::builder(MemoryStore::new())
+///     .semantics(Semantics::FlipperClient)
+///     .deadline(Duration::from_secs(2))
+///     .build();
+/// # let _ = client;
+/// ```
 #[must_use = "a client is made by `build`"]
 pub struct ClientBuilder {
     store: Arc<dyn Store>,

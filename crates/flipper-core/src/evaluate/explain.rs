@@ -10,6 +10,21 @@ use crate::percentage::Share;
 use crate::{Attribute, Bucketer, Check, Context, Flag, Freshness, Timestamp};
 
 /// Tells every step of an evaluation. Print it, or look into it.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Bucketer, Condition, Flag, FlagName, Percentage, Timestamp, ctx};
+///
+/// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// flag.set_enabled(true)?;
+/// flag.add_condition(&Condition::builder().eq("is_admin", true).build()?)?;
+/// flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"]))?;
+/// let why = flag.explain(&ctx! { user_id: 2 });
+/// assert!(!why.evaluation.value);
+/// println!("{why}");
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -32,6 +47,21 @@ pub struct Explanation {
 }
 
 /// Tells what became of the checks of one condition.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Bucketer, Condition, Flag, FlagName, Percentage, Timestamp, ctx, CheckOutcome};
+///
+/// # let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// # flag.set_enabled(true)?;
+/// # flag.add_condition(&Condition::builder().eq("is_admin", true).build()?)?;
+/// # flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"]))?;
+/// let why = flag.explain(&ctx! { user_id: 2 });
+/// // The context says nothing of administrators.
+/// assert_eq!(why.conditions[0].checks[0].outcome, CheckOutcome::NotSupplied);
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ConditionTrace {
@@ -40,6 +70,22 @@ pub struct ConditionTrace {
 }
 
 /// Tells what became of one check.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Bucketer, Condition, Flag, FlagName, Percentage, Timestamp, ctx};
+///
+/// # let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// # flag.set_enabled(true)?;
+/// # flag.add_condition(&Condition::builder().eq("is_admin", true).build()?)?;
+/// # flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"]))?;
+/// let why = flag.explain(&ctx! { user_id: 2 });
+/// let trace = &why.conditions[0].checks[0];
+/// assert_eq!(trace.check.to_string(), "is_admin == true");
+/// assert_eq!(trace.given, None);
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CheckTrace {
@@ -52,6 +98,21 @@ pub struct CheckTrace {
 }
 
 /// Says what came of a check.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Bucketer, Condition, Flag, FlagName, Percentage, Timestamp, ctx, CheckOutcome};
+///
+/// # let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// # flag.set_enabled(true)?;
+/// # flag.add_condition(&Condition::builder().eq("is_admin", true).build()?)?;
+/// # flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"]))?;
+/// let why = flag.explain(&ctx! { user_id: 2 });
+/// let outcome = why.conditions[0].checks[0].outcome;
+/// assert!(!matches!(outcome, CheckOutcome::Failed | CheckOutcome::NotComparable));
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckOutcome {
@@ -68,6 +129,22 @@ pub enum CheckOutcome {
 }
 
 /// Tells what the bucketer says.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Bucketer, Condition, Flag, FlagName, Percentage, Timestamp, ctx};
+///
+/// # let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// # flag.set_enabled(true)?;
+/// # flag.add_condition(&Condition::builder().eq("is_admin", true).build()?)?;
+/// # flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"]))?;
+/// let why = flag.explain(&ctx! { user_id: 2 });
+/// let bucket = why.bucketer.expect("there is one");
+/// assert_eq!(bucket.hashed.as_deref(), Some(r#"[["user_id", 2]]"#));
+/// assert_eq!((bucket.score, bucket.is_in), (Some(0.94), Some(false)));
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BucketTrace {

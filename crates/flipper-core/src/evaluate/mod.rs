@@ -34,6 +34,23 @@ use crate::{
 /// Where nobody can tell, the answer is the default, with [`Reason::Unsupported`].
 ///
 /// Choose [`FlipperClient`](Self::FlipperClient) while Python services evaluate the same flags.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Bucketer, Condition, Evaluator, Flag, FlagName, Percentage, Semantics, Timestamp, ctx};
+///
+/// let mut flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// flag.set_enabled(true)?;
+/// flag.add_condition(&Condition::builder().eq("is_admin", true).build()?)?;
+/// flag.set_bucketer(&Bucketer::consistent_hash(Percentage::new(0.5)?, ["user_id"]))?;
+///
+/// // No condition is about users, and user 2 is in bucket 94.
+/// let python = Evaluator::new().with_semantics(Semantics::FlipperClient);
+/// assert!(!Evaluator::new().evaluate(&flag, &ctx! { user_id: 2 }, false).value);
+/// assert!(python.evaluate(&flag, &ctx! { user_id: 2 }, false).value);
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Semantics {
@@ -45,6 +62,23 @@ pub enum Semantics {
 }
 
 /// Says what decided an evaluation.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Context, Reason};
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// client.create("X").await?;
+/// let answer = client.evaluate("X", &Context::EMPTY, true).await?;
+/// assert_eq!(answer.reason, Reason::Disabled);
+/// println!("{}", answer.reason);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -97,6 +131,22 @@ impl Rules {
 }
 
 /// Holds an answer and what decided it.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Context, Freshness, Reason};
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let answer = client.evaluate("X", &Context::EMPTY, true).await?;
+/// assert!(answer.value, "the default");
+/// assert_eq!((answer.reason, answer.freshness), (Reason::NotFound, Freshness::Live));
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evaluation {

@@ -9,13 +9,77 @@ use super::subscriber::dispatch;
 use super::{BoxError, Edit, Event, EventType, Handled, Outcome, Phase, Subscriber};
 
 /// A function that is called with an event.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use flipper_core::events::{Emitter, EventEmitter, EventType, Listener};
+///
+/// let listener: Listener = Arc::new(|event| {
+///     println!("{} was created", event.flag);
+///     Ok(())
+/// });
+/// EventEmitter::new().add_listener(EventType::PostCreate, listener, false);
+/// ```
 pub type Listener = Arc<dyn Fn(&Event<'_>) -> Handled + Send + Sync>;
 
 /// Names a listener, to remove it.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::events::EventType;
+///
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// let id = client.events().on(EventType::PostEnable, |event| println!("{} is on", event.flag));
+/// assert!(client.events().remove_listener(id));
+/// assert!(!client.events().remove_listener(id));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(u64);
 
 /// Tells whoever wants to know what happens to flags. [`EventEmitter`] is the usual one; a client can be given another.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use flipper_core::events::{Emitter, Event, EventEmitter, EventType, Handled, Listener, ListenerId, Subscriber};
+///
+/// /// Writes a line for each event, and leaves the rest to the usual one.
+/// struct Loud(EventEmitter);
+///
+/// impl Emitter for Loud {
+///     fn emit(&self, event: &Event<'_>) -> Handled {
+///         println!("{}: {}", event.flag, event.event_type());
+///         self.0.emit(event)
+///     }
+///
+///     fn add_listener(&self, event: EventType, listener: Listener, only_once: bool) -> ListenerId {
+///         self.0.add_listener(event, listener, only_once)
+///     }
+///
+///     fn remove_listener(&self, id: ListenerId) -> bool {
+///         self.0.remove_listener(id)
+///     }
+///
+///     fn register_subscriber(&self, subscriber: Arc<dyn Subscriber>) -> bool {
+///         self.0.register_subscriber(subscriber)
+///     }
+///
+///     fn remove_subscriber(&self, subscriber: &Arc<dyn Subscriber>) -> bool {
+///         self.0.remove_subscriber(subscriber)
+///     }
+/// }
+///
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// client.set_emitter(Arc::new(Loud(EventEmitter::new())));
+/// ```
 pub trait Emitter: Send + Sync {
     /// Calls the handlers of an event.
     ///
@@ -56,6 +120,23 @@ pub trait Emitter: Send + Sync {
 ///
 /// Before a write, the first handler that fails or panics ends the round: it has vetoed. After a write, every handler is
 /// called whatever the others do; failures and panics are logged at `error`, target `flipper::events`.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use flipper_core::events::{Emitter, EventEmitter, Subscriber};
+///
+/// /// Hears nothing.
+/// struct Deaf;
+///
+/// impl Subscriber for Deaf {}
+///
+/// let emitter = EventEmitter::new();
+/// let subscriber: Arc<dyn Subscriber> = Arc::new(Deaf);
+/// assert!(emitter.register_subscriber(subscriber.clone()));
+/// assert!(!emitter.register_subscriber(subscriber), "it is there already");
+/// ```
 #[derive(Default)]
 pub struct EventEmitter {
     handlers: RwLock<Arc<[Arc<Handler>]>>,
@@ -229,6 +310,20 @@ impl fmt::Debug for EventEmitter {
 }
 
 /// What a listener may return: nothing, or a result whose error is a veto before a write.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::events::{Handled, IntoHandled};
+///
+/// fn nothing() {}
+/// fn veto() -> Handled {
+///     Err("not on Fridays".into())
+/// }
+///
+/// assert!(nothing().into_handled().is_ok());
+/// assert!(veto().into_handled().is_err());
+/// ```
 pub trait IntoHandled {
     /// Makes it a result.
     ///
@@ -251,6 +346,24 @@ impl<E: Into<BoxError>> IntoHandled for Result<(), E> {
 }
 
 /// Registers listeners and subscribers of a client: see [`FeatureFlagClient::events`](crate::FeatureFlagClient::events).
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::ErrorKind;
+/// use flipper_core::events::EventType;
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// // An error before a write is a veto.
+/// client.events().on(EventType::PreDestroy, |_| Err::<(), _>("flags stay here"));
+/// client.create("X").await?;
+/// assert_eq!(client.destroy("X").await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Events(pub(crate) Arc<dyn Emitter>);
 

@@ -6,6 +6,15 @@ use crate::json::Object;
 use crate::{Bucketer, Condition, Flag, Timestamp};
 
 /// Says whether an event comes before or after its write.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::events::{EventType, Phase};
+///
+/// assert_eq!(EventType::PreEnable.phase(), Phase::Before);
+/// assert_eq!(EventType::PostEnable.phase(), Phase::After);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Before the write: a handler that fails vetoes it.
@@ -17,6 +26,17 @@ pub enum Phase {
 macro_rules! event_types {
     ($($(#[$doc:meta])* $pre:ident $post:ident $pre_name:literal $post_name:literal),* $(,)?) => {
         /// Names the sixteen events, flipper-client's.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use flipper_core::events::{EventType, Phase};
+        ///
+        /// // Those that tell what has been done.
+        /// let after = EventType::ALL.iter().filter(|event| event.phase() == Phase::After);
+        /// assert_eq!(after.count(), 8);
+        /// assert_eq!(EventType::PostSetBucketer.to_string(), "post_set_bucketer");
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum EventType {
@@ -77,6 +97,26 @@ impl fmt::Display for EventType {
 }
 
 /// Holds what an event is about, beside the flag.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::Condition;
+/// use flipper_core::events::{EventType, Payload};
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// client.events().on(EventType::PostAddCondition, |event| {
+///     if let Payload::AddCondition(condition) = event.payload {
+///         println!("{} is for {condition} now", event.flag);
+///     }
+/// });
+/// client.create("X").await?.add_condition(&Condition::builder().eq("is_admin", true).build()?).await?;
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Payload<'e> {
@@ -127,6 +167,26 @@ impl Payload<'_> {
 ///
 /// "Before" comes once per attempt, with what that attempt has read and would write: after a conflict it comes again.
 /// "After" comes exactly once, when the write stands.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_core::FeatureFlagClient;
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::events::EventType;
+///
+/// # futures_lite::future::block_on(async {
+/// let client = FeatureFlagClient::new(MemoryStore::new());
+/// client.events().on(EventType::PostEnable, |event| {
+///     assert_eq!((event.flag, event.actor), ("X", Some("ada")));
+///     let was_on = event.before.is_some_and(|flag| flag.is_switched_on());
+///     println!("{:?}: {} after {was_on}", event.time, event.event_type());
+/// });
+/// client.create("X").await?;
+/// client.as_actor("ada").enable("X").await?;
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Event<'e> {

@@ -3,9 +3,31 @@
 use super::{Edit, Event, EventType, Outcome};
 
 /// The error of a handler.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::events::BoxError;
+///
+/// let veto: BoxError = "not on Fridays".into();
+/// assert_eq!(veto.to_string(), "not on Fridays");
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a handler returns. Before a write, an error is a veto; after it, an error is logged and changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::events::{Event, Handled};
+///
+/// fn only_on(event: &Event<'_>) -> Handled {
+///     match event.after {
+///         Some(flag) if flag.is_switched_on() => Ok(()),
+///         _ => Err("flags are on here".into()),
+///     }
+/// }
+/// ```
 pub type Handled = Result<(), BoxError>;
 
 macro_rules! subscriber {

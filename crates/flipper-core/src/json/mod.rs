@@ -47,7 +47,24 @@ pub(crate) use write::{
 };
 
 /// The most bytes that one record may have: 16 MiB. A longer one is an error, not an allocation.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::json::MAX_BYTES;
+///
+/// assert_eq!(MAX_BYTES, 16 * 1024 * 1024);
+/// ```
 pub const MAX_BYTES: usize = 16 << 20;
 
 /// The most arrays and objects that may be nested in one another. A deeper record is an error, not a crash.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::json::{MAX_DEPTH, Value};
+///
+/// let deep = "[".repeat(MAX_DEPTH + 1) + &"]".repeat(MAX_DEPTH + 1);
+/// assert!(Value::parse(&deep).is_err());
+/// ```
 pub const MAX_DEPTH: usize = 200;

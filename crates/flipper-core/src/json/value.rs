@@ -152,6 +152,15 @@ impl fmt::Display for Value {
 }
 
 /// Holds the members of a JSON object in order; each key once.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::json::Object;
+///
+/// let data = Object::from([("owner", "search"), ("ticket", "4711")]);
+/// assert_eq!(data.get("owner"), Some(&"search".into()));
+/// ```
 #[derive(Clone, Default)]
 pub struct Object {
     members: Vec<(Text, Value)>,

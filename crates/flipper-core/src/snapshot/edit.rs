@@ -9,6 +9,19 @@ use super::{Marks, State, next_generation};
 use crate::{Flag, Freshness, Versioned};
 
 /// Changes a [`Snapshot`](super::Snapshot): see [`edit`](super::Snapshot::edit).
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Flag, FlagName, Freshness, Snapshot, Timestamp, Version, Versioned};
+///
+/// let snapshot = Snapshot::new(Freshness::Live);
+/// let flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// let is_new = snapshot.edit(|edit| edit.put(Versioned { value: flag, version: Version::from_u64(1) }));
+/// assert!(is_new);
+/// assert_eq!(snapshot.len(), 1);
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 pub struct SnapshotEdit<'s> {
     before: &'s State,
     seed: Seed,

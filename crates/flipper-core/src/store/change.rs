@@ -7,6 +7,27 @@ use crate::{Error, Flag, Freshness};
 ///
 /// A record that cannot be read is an item like any other, so that it does not end the listing. An `Err` in place of
 /// an item is always the last, and means that the listing is *incomplete*: it must not replace what is known.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Listed, Page, Store};
+/// use futures_lite::StreamExt;
+///
+/// # futures_lite::future::block_on(async {
+/// let store = MemoryStore::new();
+/// let mut listing = store.list(Page::ALL);
+/// while let Some(record) = listing.next().await {
+///     match record? {
+///         Listed::Flag(found) => println!("{}", found.value.name()),
+///         Listed::Bad { name, error, .. } => println!("{name}: {error}"),
+///         _ => {}
+///     }
+/// }
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Listed {
@@ -27,6 +48,26 @@ pub enum Listed {
 ///
 /// The first is [`Resync`](Self::Resync), sent once the subscription is active: whoever loads everything *after* it
 /// misses nothing. It comes again after every gap: a reconnect, an overflow. Order holds for each flag by itself.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Change, Expect, Flag, FlagName, ResyncCause, Store, Timestamp};
+/// use futures_lite::StreamExt;
+///
+/// # futures_lite::future::block_on(async {
+/// let store = MemoryStore::new();
+/// let mut changes = store.watch().expect("the memory store can be watched");
+/// assert!(matches!(changes.next().await, Some(Change::Resync { cause: ResyncCause::Started })));
+///
+/// let flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// store.put(&flag, Expect::Absent).await?;
+/// let Some(Change::Put(found)) = changes.next().await else { panic!("it was put") };
+/// assert_eq!(found.value.name(), "X");
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Change {
@@ -66,6 +107,17 @@ pub enum Change {
 }
 
 /// Says why everything has to be loaded again.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Change, ResyncCause};
+///
+/// fn is_the_first(change: &Change) -> bool {
+///     matches!(change, Change::Resync { cause: ResyncCause::Started })
+/// }
+/// # assert!(is_the_first(&Change::Resync { cause: ResyncCause::Started }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResyncCause {
@@ -80,6 +132,21 @@ pub enum ResyncCause {
 }
 
 /// What a store answers to a check.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{FlagName, Freshness, Store};
+///
+/// # futures_lite::future::block_on(async {
+/// let store = MemoryStore::new();
+/// let known = store.look_up(FlagName::new("X")?).await?;
+/// assert!(known.flag.is_none());
+/// assert_eq!(known.freshness, Freshness::Live);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Known {
     /// The flag; `None` if there is no such flag.
@@ -89,6 +156,19 @@ pub struct Known {
 }
 
 /// What a store has in memory about a flag.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Peek, Store};
+///
+/// MemoryStore::new().peek("X", &mut |peek| match peek {
+///     Peek::Hit { flag, .. } => println!("{} is in memory", flag.name()),
+///     Peek::KnownAbsent { .. } => println!("there is none"),
+///     _ => println!("the source of truth has to be asked"),
+/// });
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Peek<'f> {

@@ -11,6 +11,17 @@ use super::{Capabilities, Change, Expect, Known, Listed, Page, Peek, Version, Ve
 use crate::{Flag, FlagName, Freshness, Result, Snapshot};
 
 /// A stream on the heap that can be sent to another thread.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{BoxStream, Listed, Result, store};
+///
+/// fn no_flags() -> BoxStream<'static, Result<Listed>> {
+///     Box::pin(store::iter([]))
+/// }
+/// # let _ = no_flags();
+/// ```
 pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 
 /// Keeps flags: the contract between the client and a backend.
@@ -36,6 +47,26 @@ pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 ///
 /// Dropping the future of a read has no effect. Dropping the future of a write leaves it open whether the write has
 /// happened; the store itself stays usable.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{Expect, Flag, FlagName, Store, Timestamp};
+///
+/// # futures_lite::future::block_on(async {
+/// // Applications use a client. Those who need records have the store itself.
+/// let store = MemoryStore::new();
+/// let name = FlagName::new("X")?;
+/// let version = store.put(&Flag::new(name, Timestamp::now()), Expect::Absent).await?;
+///
+/// let found = store.get(name).await?.expect("it was put");
+/// assert_eq!(found.version, version);
+/// assert!(store.delete(name, Expect::Matches(&version)).await?);
+/// assert!(store.get(name).await?.is_none());
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[async_trait]
 pub trait Store: Debug + Send + Sync + 'static {
     /// Reads a flag from the source of truth, never from a copy; `None` if there is no such flag.

@@ -20,6 +20,16 @@ where
 }
 
 /// The stream of [`iter`].
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::store::{self, Iter};
+/// use futures_lite::{StreamExt, future};
+///
+/// let numbers: Iter<_> = store::iter([1, 2]);
+/// assert_eq!(future::block_on(numbers.collect::<Vec<_>>()), [1, 2]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Iter<I>(I);
 

@@ -25,6 +25,17 @@ impl Page {
 }
 
 /// Says what a store can do, here and now: servers differ, and so do permissions.
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{CompareAndSet, Store};
+///
+/// let can = MemoryStore::new().capabilities();
+/// assert!(can.local_reads, "checks never wait");
+/// assert_eq!(can.conditional_put, CompareAndSet::Atomic, "no edit is lost");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -80,6 +91,16 @@ impl Capabilities {
 }
 
 /// Says how good an expectation is.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Capabilities, CompareAndSet};
+///
+/// let careless = Capabilities::CONDITIONAL_WRITES
+///     .with_conditional_writes(CompareAndSet::BestEffort, CompareAndSet::BestEffort);
+/// assert_ne!(careless.conditional_put, CompareAndSet::Atomic);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CompareAndSet {
@@ -90,6 +111,15 @@ pub enum CompareAndSet {
 }
 
 /// Says how changes by others become known.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Capabilities, Watching};
+///
+/// let told = Capabilities::CONDITIONAL_WRITES.with_watch(Watching::Pushed);
+/// assert_eq!(told.watch, Watching::Pushed);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Watching {

@@ -64,6 +64,15 @@ impl fmt::Debug for Version {
 }
 
 /// Joins a value with the version of the record that it was read from.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::{Version, Versioned};
+///
+/// let found = Versioned { value: "a record", version: Version::from_u64(7) };
+/// assert_eq!(found.version.as_u64(), Some(7));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Versioned<T> {
     /// The value.
@@ -76,6 +85,25 @@ pub struct Versioned<T> {
 ///
 /// A write whose expectation does not hold changes nothing and fails with
 /// [`Conflict`](crate::ErrorKind::Conflict).
+///
+/// # Examples
+///
+/// ```
+/// # use flipper_memory::MemoryStore;
+/// use flipper_core::{ErrorKind, Expect, Flag, FlagName, Store, Timestamp};
+///
+/// # futures_lite::future::block_on(async {
+/// let store = MemoryStore::new();
+/// let flag = Flag::new(FlagName::new("X")?, Timestamp::now());
+/// let first = store.put(&flag, Expect::Absent).await?;
+/// store.put(&flag, Expect::Matches(&first)).await?;
+///
+/// // Somebody has written since.
+/// let error = store.put(&flag, Expect::Matches(&first)).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Conflict);
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Expect<'v> {

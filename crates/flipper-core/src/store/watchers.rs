@@ -131,6 +131,18 @@ impl fmt::Debug for Watchers {
 }
 
 /// Whom to wake.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_core::Change;
+/// use flipper_core::store::Watchers;
+///
+/// let mut watchers = Watchers::default();
+/// let wakers = watchers.tell(&Change::Deleted { name: "X".into(), version: None });
+/// // Once the lock of the store has been given back.
+/// wakers.wake();
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "whoever waits for a change has to be woken"]
 pub struct Wakers(Vec<Waker>);

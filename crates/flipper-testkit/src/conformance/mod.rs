@@ -34,12 +34,36 @@ use flipper_core::{Expect, Flag, FlagName, Store, Timestamp, Version};
 /// # Panics
 ///
 /// If the behaviour does.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_testkit::conformance::run;
+///
+/// run(async { assert_eq!(1 + 1, 2) });
+/// ```
 pub fn run(behaviour: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(behaviour);
 }
 
 /// How a behaviour went. What is wrong panics.
+///
+/// # Examples
+///
+/// ```
+/// use flipper_memory::MemoryStore;
+/// use flipper_testkit::Subject;
+/// use flipper_testkit::conformance::{Outcome, corrupt_records_can_be_replaced_and_deleted, what_is_put_is_got};
+///
+/// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let subject = Subject::new(|| async { MemoryStore::new() });
+/// assert_eq!(what_is_put_is_got(&subject).await, Outcome::Proven);
+/// // Nobody has told how to spoil a record.
+/// assert!(matches!(corrupt_records_can_be_replaced_and_deleted(&subject).await, Outcome::Absent(_)));
+/// # Ok::<(), flipper_core::Error>(()) })?;
+/// # Ok::<(), flipper_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The store behaves.
@@ -162,6 +186,20 @@ macro_rules! for_each_behaviour {
 macro_rules! absent_function {
     ({} $($behaviour:ident)*) => {
         /// Returns what the behaviours that are left out lack, in order.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use flipper_memory::MemoryStore;
+        /// use flipper_testkit::Subject;
+        /// use flipper_testkit::conformance::absent;
+        ///
+        /// # flipper_testkit::tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        /// let subject = Subject::new(|| async { MemoryStore::new() });
+        /// assert_eq!(absent(&subject).await.len(), 8);
+        /// # Ok::<(), flipper_core::Error>(()) })?;
+        /// # Ok::<(), flipper_core::Error>(())
+        /// ```
         pub async fn absent<S: Store>(subject: &crate::Subject<S>) -> Vec<&'static str> {
             let mut absent = Vec::new();
             $(

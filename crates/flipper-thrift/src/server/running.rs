@@ -14,6 +14,23 @@ use tokio::time::timeout;
 use super::serve::{Service, serve};
 
 /// Serves, until it is told to shut down or dropped, which cuts all connections. Made by [`ThriftServer::start`](crate::ThriftServer::start).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use flipper_core::FeatureFlagClient;
+/// use flipper_memory::MemoryStore;
+/// use flipper_thrift::ThriftServer;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> flipper_core::Result<()> {
+/// let flags = FeatureFlagClient::new(MemoryStore::new());
+/// let server = ThriftServer::new(flags).address("127.0.0.1:0").start().await?;
+/// println!("at {}, {} connections", server.local_address(), server.connections());
+/// assert_eq!(server.shutdown(Duration::from_secs(5)).await, 0);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct RunningThriftServer {
     address: SocketAddr,
