@@ -1,4 +1,4 @@
-//! A web application with its flags in Redis, mirrored: routes behind flags, and flags in handlers.
+//! A web application with its flags in Redis, mirrored: routes behind flags, flags in handlers, and a log of who has changed them.
 //!
 //! ```sh
 //! docker compose up -d --wait redis            # or any other server; REDIS_URL says where, redis://127.0.0.1 unless it is set
@@ -12,6 +12,7 @@ use std::error::Error;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::get;
+use flipper::audit::{AuditLog, History, LineKind};
 use flipper::tower::GateLayer;
 use flipper::{Condition, ContextBuf, FeatureFlagClient, Flags, LocalClient, MirrorStore, RedisStore, ctx};
 use tokio::net::TcpListener;
@@ -87,7 +88,9 @@ async fn known(request: Request) -> Result<Request, axum::http::StatusCode> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1".to_owned());
     let client = FeatureFlagClient::new(MirrorStore::start(RedisStore::connect(&address).await?).await?);
-    Feature::create_missing(&client).await?;
+    let audit = std::env::temp_dir().join(format!("axum-app-{}.jsonl", std::process::id()));
+    AuditLog::builder().veto(true).open(&audit)?.subscribe_to(&client);
+    Feature::create_missing(&client.as_actor("deployment")).await?;
     print!("{}", Feature::verify(&client).prefix("EXAMPLE_APP_").await?);
 
     let (stop, stopped) = oneshot::channel::<()>();
@@ -102,12 +105,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let server = axum::serve(listener, app(&client)?);
         let server = server.with_graceful_shutdown(async { _ = stopped.await });
         let serving = tokio::spawn(async { server.await });
-        show(&client, &url).await?;
+        show(&client.as_actor("marketing"), &url).await?;
         drop(stop);
         serving.await??;
         for flag in Feature::ALL {
             flag.get(&client).destroy().await?;
         }
+        println!("who has changed what:");
+        for entry in History::of(&audit).entries()? {
+            let entry = entry?;
+            if let (LineKind::Change, Some(record)) = (entry.kind(), entry.record()) {
+                println!(
+                    "  {}: {} by {}",
+                    record.flag,
+                    record.events.join(", "),
+                    record.actor.as_deref().unwrap_or("nobody known")
+                );
+            }
+        }
+        std::fs::remove_file(&audit)?;
     }
     Ok(client.close().await?)
 }

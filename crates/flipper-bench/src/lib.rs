@@ -12,7 +12,7 @@ mod rate;
 mod record;
 
 pub use names::{Shuffled, names};
-pub use plots::{Figures, Missing, Plot, plots};
+pub use plots::{Figures, Missing, Page, Plot, pages, plots};
 pub use rate::{median, percentile, rate};
 pub use record::record;
 

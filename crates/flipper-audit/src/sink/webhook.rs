@@ -70,7 +70,7 @@ impl WebhookBuilder {
         Self { attempts: attempts.max(1), ..self }
     }
 
-    /// Gives a client of `reqwest`, for encryption, proxies and the rest: `https` takes one with TLS. Headers and the limit of time are still those that are stated
+    /// Gives a client of `reqwest`, for authorities of your own, proxies and the rest. Unless told, `https` trusts whom the system trusts. Headers and the limit of time are still those that are stated
     /// here. Whether redirects are followed is the client's: build it with `redirect(Policy::none())`, or headers and changes may be sent elsewhere.
     pub fn client(self, client: Client) -> Self {
         Self { client: Some(client), ..self }
@@ -100,13 +100,19 @@ impl WebhookBuilder {
         }
         let client = match self.client {
             Some(client) => client,
-            None => Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
+            None => client()
                 .map_err(|error| invalid(format!("no client for the webhook: {}", error.without_url())))?,
         };
         Ok(Webhook { client, url, headers, timeout: self.timeout, attempts: self.attempts })
     }
+}
+
+fn client() -> reqwest::Result<Client> {
+    // Without a provider of cryptography in the process there can be no client, and one that is there stays.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    Client::builder().redirect(reqwest::redirect::Policy::none()).build()
 }
 
 impl Webhook {

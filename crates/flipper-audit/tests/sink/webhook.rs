@@ -171,3 +171,20 @@ fn secrets_are_not_shown_and_nonsense_is_refused() {
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_https_url_is_spoken_to_by_tls_without_further_ado() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/hook", listener.local_addr().unwrap());
+    let client = FeatureFlagClient::new(MemoryStore::new());
+    let hook = Webhook::builder(url).attempts(1).timeout(Duration::from_secs(10)).build().unwrap();
+    let queue = SinkQueue::builder().start(hook).unwrap();
+    queue.subscribe_to(&client);
+    client.create("X").await.unwrap();
+    let (mut stream, _) = listener.accept().await.unwrap();
+    // A handshake of TLS begins with 22.
+    assert_eq!(tokio::io::AsyncReadExt::read_u8(&mut stream).await.unwrap(), 22);
+    drop(stream);
+    let stats = queue.shutdown(Duration::from_secs(20)).await;
+    assert_eq!((stats.sent, stats.failed), (0, 1));
+}

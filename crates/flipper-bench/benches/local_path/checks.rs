@@ -19,7 +19,8 @@ pub fn plain(count: usize, bars: &mut Bars) -> f64 {
     let names = flipper_bench::names(count);
     let absent: Vec<Box<str>> = names.iter().map(|name| format!("{name}x").into()).collect();
     let (floor, local) = (Floor::new(&names), flags::client(&names, flags::plain));
-    let metered = flags::metered(&names, flags::plain);
+    // Among more flags than a meter counts by their names there is nothing to compare, and its flags would be in the way of the others'.
+    let metered = (count <= HOT).then(|| flags::metered(&names, flags::plain));
     let client = local.client().clone();
     let mut handles: Vec<_> = names.iter().map(|name| local.flag(name.clone())).collect();
     fastrand::Rng::with_seed(7).shuffle(&mut handles);
@@ -29,7 +30,7 @@ pub fn plain(count: usize, bars: &mut Bars) -> f64 {
     let mut orders = std::array::from_fn::<_, 5, _>(|_| Shuffled::new(&names));
     let [for_floor, for_plain, for_context, for_client, for_metered] = &mut orders;
     let mut for_miss = Shuffled::new(&absent);
-    let ns = Race::new()
+    let race = Race::new()
         .over(count)
         // Where most of the time goes into waiting for memory, which neighbours use as well, quiet rounds are rare.
         .more_rounds(if count > HOT { 8 } else { 1 })
@@ -41,19 +42,22 @@ pub fn plain(count: usize, bars: &mut Bars) -> f64 {
         })
         .subject("by handle", || handles.next().unwrap().is_enabled(&Context::EMPTY))
         .subject("by name, no such flag", || local.is_enabled(for_miss.pick(), &Context::EMPTY))
-        .subject("by name, counted", || metered.is_enabled(for_metered.pick(), &Context::EMPTY))
-        .subject("client.is_enabled(..).await", || poll(&client, for_client.pick()))
-        .run();
-    let &[floor, plain, context, handle, miss, counted, client] = &ns[..] else { return f64::NAN };
+        .subject("client.is_enabled(..).await", || poll(&client, for_client.pick()));
+    let ns = match &metered {
+        Some(metered) => {
+            race.subject("by name, counted", || metered.is_enabled(for_metered.pick(), &Context::EMPTY)).run()
+        }
+        None => race.run(),
+    };
+    let &[floor, plain, context, handle, miss, client, ref counted @ ..] = &ns[..] else { return f64::NAN };
     bars.at_most(&format!("local_path.plain.{count}"), plain / floor, 1.4);
     bars.at_most(&format!("local_path.context.{count}"), context - plain, 3.0);
     bars.at_most(&format!("local_path.handle.{count}"), handle / floor, 0.3);
     bars.at_most(&format!("local_path.miss.{count}"), miss / floor, 1.4);
-    if count <= HOT {
-        // Among more flags, the counters of each are one more line of memory to wait for.
+    bars.at_most(&format!("local_path.async.{count}"), client - plain, 10.0);
+    if let [counted] = counted {
         bars.at_most(&format!("local_path.counted.{count}"), counted - floor, 5.0);
     }
-    bars.at_most(&format!("local_path.async.{count}"), client - plain, 10.0);
     floor
 }
 

@@ -1,4 +1,4 @@
-//! Draws the plots of the guide anew, from the figures in `BENCHMARKS.md`: `cargo run -p flipper-bench --bin plots`.
+//! Draws the plots of the guide anew, and puts into its pages what was measured, from the figures in `BENCHMARKS.md`: `cargo run -p flipper-bench --bin plots`.
 
 use std::error::Error;
 use std::path::Path;
@@ -10,6 +10,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let path = project.join("crates/flipper/src/guide/plots").join(plot.name);
         std::fs::write(&path, plot.text)?;
         println!("{}", plot.name);
+    }
+    let read = |path: &str| std::fs::read_to_string(project.join(path)).unwrap_or_default();
+    for page in flipper_bench::pages(&benchmarks, read)? {
+        std::fs::write(project.join(page.path), page.text)?;
+        println!("{}", page.path);
     }
     Ok(())
 }

@@ -23,7 +23,14 @@ pub struct Missing(String);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BENCHMARKS.md has no figure for {}: run `scripts/bench` for it", self.0)
+        f.write_str(&self.0)
+    }
+}
+
+impl Missing {
+    /// Of a page that no longer says a figure.
+    pub(super) fn from_page(page: &str, pattern: &str) -> Self {
+        Self(format!("{page} does not say {pattern:?}: change the page, or what is looked for in it"))
     }
 }
 
@@ -41,8 +48,10 @@ impl<'t> Figures<'t> {
     ///
     /// If there is none.
     pub fn find(self, part: &str, group: &str, line: &str, marker: &str) -> Result<f64, Missing> {
-        self.look(part, group, line, marker)
-            .ok_or_else(|| Missing(format!("{part:?}, {group:?}, {line:?}, {marker:?}")))
+        self.look(part, group, line, marker).ok_or_else(|| {
+            let place = format!("{part:?}, {group:?}, {line:?}, {marker:?}");
+            Missing(format!("BENCHMARKS.md has no figure for {place}: run `scripts/bench` for it"))
+        })
     }
 
     fn look(self, part: &str, group: &str, line: &str, marker: &str) -> Option<f64> {

@@ -2,6 +2,7 @@
 
 mod draw;
 mod figures;
+mod said;
 
 use std::fmt::Write as _;
 
@@ -10,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use draw::{Bar, Dot, Group, bars, columns, dots};
 pub use figures::{Figures, Missing};
+pub use said::{Page, pages};
 
 /// A file, as it should be.
 #[derive(Debug, PartialEq)]

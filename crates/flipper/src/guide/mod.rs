@@ -5,6 +5,7 @@
 //! * [Flags in code](flags_in_code): declared once; functions and routes behind them.
 //! * [Testing](testing): flags of one test, outages, real servers.
 //! * [Outages](outages): what happens when a store is away, or has something in it that nobody can read.
+//! * [Audit logs](audit_logs): who changed what, what was a flag then; traces, metrics, webhooks.
 //! * [Performance](performance): what a check costs, and how to have it cost less.
 //! * [The command line](command_line): look at, change and move flags, in any store.
 //! * [From Python](from_python): moving from flipper-client, or sharing flags with it; every difference.
@@ -29,6 +30,7 @@ page!(owning_flags, "owning_flags.md", "consul", "mirror", "redis");
 page!(flags_in_code, "flags_in_code.md", "macros", "memory", "tower");
 page!(testing, "testing.md", "macros", "memory", "mirror", "redis");
 page!(outages, "outages.md", "memory", "mirror", "redis");
+page!(audit_logs, "audit_logs.md", "audit", "audit-webhook", "memory", "mirror", "redis");
 // Documentation copies no files, so its pictures are links with all that is in them.
 page!(performance, "performance.md", "memory"; "plots/links.md");
 page!(command_line, "command_line.md",);
