@@ -65,28 +65,11 @@ impl Failure {
     /// The kind, for programs.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Flags(error) => kind(error.kind()),
+            Self::Flags(error) => error.kind().as_str(),
             Self::Told(Code::NotFound, _) => "not_found",
             Self::Told(Code::Conflict, _) => "conflict",
             Self::Told(..) | Self::Closed(_) => "error",
         }
-    }
-}
-
-/// The kind of an error of the library, for programs.
-pub(crate) fn kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::AlreadyExists => "already_exists",
-        ErrorKind::Conflict => "conflict",
-        ErrorKind::OutcomeUnknown => "outcome_unknown",
-        ErrorKind::NotReplicated => "not_replicated",
-        ErrorKind::InvalidInput => "invalid_input",
-        ErrorKind::Corrupt => "corrupt",
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::PermissionDenied => "permission_denied",
-        ErrorKind::Unsupported => "unsupported",
-        _ => "internal",
     }
 }
 

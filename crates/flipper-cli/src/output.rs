@@ -10,7 +10,7 @@ use flipper::json::Value;
 
 use crate::cli::Colors;
 use crate::escape::{shown, shown_lines};
-use crate::failure::{Failure, Result, kind};
+use crate::failure::{Failure, Result};
 use crate::shape::object;
 
 /// What a piece of text is about, for its colour.
@@ -130,7 +130,7 @@ pub(crate) fn complain(failure: &Failure, is_json: bool) {
 
 /// An error of the library as JSON.
 pub(crate) fn error_json(error: &flipper::Error) -> Value {
-    object([("kind", kind(error.kind()).into()), ("message", error.to_string().into())])
+    object([("kind", error.kind().as_str().into()), ("message", error.to_string().into())])
 }
 
 /// Asks on a terminal whether to go on, and returns whether it has asked. Where there is none, whoever has called knows what they do.

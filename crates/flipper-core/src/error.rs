@@ -72,6 +72,27 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Returns the kind as a word for programs: labels of metrics, JSON.
+    ///
+    /// ```
+    /// assert_eq!(flipper_core::ErrorKind::OutcomeUnknown.as_str(), "outcome_unknown");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::NotReplicated => "not_replicated",
+            Self::InvalidInput => "invalid_input",
+            Self::Corrupt => "corrupt",
+            Self::Unavailable => "unavailable",
+            Self::PermissionDenied => "permission_denied",
+            Self::Unsupported => "unsupported",
+            Self::Internal => "internal",
+        }
+    }
+
     fn as_words(self) -> &'static str {
         match self {
             Self::NotFound => "not found",

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use flipper_core::{
-    BoxStream, Capabilities, Change, Error, ErrorKind, Expect, Flag, FlagName, Known, Listed, Page, Peek,
-    Result, Snapshot, Store, Version, Versioned,
+    BoxStream, Capabilities, Change, Error, Expect, Flag, FlagName, Known, Listed, Page, Peek, Result,
+    Snapshot, Store, Version, Versioned,
 };
 
 use crate::listing::{Watched, Watcher};
@@ -63,7 +63,7 @@ struct Call {
 
 impl Call {
     fn end<T>(mut self, result: Result<T>) -> Result<T> {
-        self.failed = result.as_ref().err().map(|error| word(error.kind()));
+        self.failed = result.as_ref().err().map(|error| error.kind().as_str());
         result
     }
 }
@@ -80,25 +80,9 @@ impl Drop for Call {
     }
 }
 
-fn word(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::AlreadyExists => "already_exists",
-        ErrorKind::Conflict => "conflict",
-        ErrorKind::OutcomeUnknown => "outcome_unknown",
-        ErrorKind::NotReplicated => "not_replicated",
-        ErrorKind::InvalidInput => "invalid_input",
-        ErrorKind::Corrupt => "corrupt",
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::PermissionDenied => "permission_denied",
-        ErrorKind::Unsupported => "unsupported",
-        _ => "internal",
-    }
-}
-
 impl Watcher for Call {
     fn error(&mut self, error: &Error) {
-        self.failed = Some(word(error.kind()));
+        self.failed = Some(error.kind().as_str());
     }
 }
 

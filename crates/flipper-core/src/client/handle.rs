@@ -44,6 +44,16 @@ impl FeatureFlag {
     }
 
     /// Returns the flag's name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// assert_eq!(client.get("CHECKOUT").name(), "CHECKOUT");
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -54,6 +64,19 @@ impl FeatureFlag {
     }
 
     /// As [`FeatureFlagClient::is_enabled`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let flag = client.create("CHECKOUT").await?;
+    /// assert!(!flag.is_enabled(&ctx! { user_id: 7 }).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn is_enabled(&self, context: &Context<'_>) -> bool {
         self.client.is_enabled(&self.name, context).await
     }
@@ -104,6 +127,20 @@ impl FeatureFlag {
     /// # Errors
     ///
     /// The client's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let flag = client.create("CHECKOUT").await?;
+    /// flag.enable().await?;
+    /// assert!(flag.is_enabled(&Context::EMPTY).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn enable(&self) -> Result<()> {
         self.client.enable(&self.name).await
     }
@@ -122,6 +159,20 @@ impl FeatureFlag {
     /// # Errors
     ///
     /// The client's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let flag = client.create("CHECKOUT").await?;
+    /// flag.destroy().await?;
+    /// assert!(!flag.exists().await?);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn destroy(&self) -> Result<()> {
         self.client.destroy(&self.name).await
     }
@@ -131,6 +182,20 @@ impl FeatureFlag {
     /// # Errors
     ///
     /// The client's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let flag = client.create("CHECKOUT").await?;
+    /// flag.set_client_data([("owner", "payments")]).await?;
+    /// assert_eq!(flag.get_client_data().await?["owner"], "payments");
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn set_client_data(&self, data: impl Into<Object>) -> Result<()> {
         self.client.set_client_data(&self.name, data).await
     }
@@ -158,6 +223,21 @@ impl FeatureFlag {
     /// # Errors
     ///
     /// The client's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let flag = client.create("CHECKOUT").await?;
+    /// flag.add_condition(&Condition::builder().eq("plan", "gold").build()?).await?;
+    /// flag.enable().await?;
+    /// assert!(flag.is_enabled(&ctx! { plan: "gold" }).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn add_condition(&self, condition: &Condition) -> Result<()> {
         self.client.add_condition(&self.name, condition).await
     }
@@ -176,6 +256,21 @@ impl FeatureFlag {
     /// # Errors
     ///
     /// The client's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let flag = client.create("CHECKOUT").await?;
+    /// flag.enable().await?;
+    /// flag.set_bucketer(&Bucketer::percentage(Percentage::new(0.0)?)).await?;
+    /// assert!(!flag.is_enabled(&Context::EMPTY).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn set_bucketer(&self, bucketer: &Bucketer) -> Result<()> {
         self.client.set_bucketer(&self.name, bucketer).await
     }
@@ -185,6 +280,25 @@ impl FeatureFlag {
     /// # Errors
     ///
     /// The client's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let flag = client.create("CHECKOUT").await?;
+    /// // One write, and the events of both.
+    /// flag.update(|flag| {
+    ///     flag.set_enabled(true)?;
+    ///     flag.merge_client_data([("owner", "payments")])
+    /// })
+    /// .await?;
+    /// assert!(flag.is_enabled(&Context::EMPTY).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn update<E>(&self, edit: E) -> Result<()>
     where
         E: FnMut(&mut Flag) -> Result<()> + Send,

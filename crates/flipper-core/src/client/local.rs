@@ -66,6 +66,20 @@ impl LocalClient {
     /// Returns whether a flag is on for a context; off if there is no such flag.
     ///
     /// This is [`is_enabled_or`](Self::is_enabled_or) with `false`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?.enable().await?;
+    /// let local = client.local()?;
+    /// assert!(local.is_enabled("CHECKOUT", &ctx! { user_id: 7 }));
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     #[inline]
     pub fn is_enabled(&self, name: &str, context: &Context<'_>) -> bool {
         self.is_enabled_or(name, context, false)
@@ -77,6 +91,17 @@ impl LocalClient {
     /// While the store cannot be reached, the last known state answers. If the store has never been reached, the answer
     /// is `default`, a warning is logged (target `flipper::checks`), and
     /// [`failed_checks`](FeatureFlagClient::failed_checks) counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let local = client.local()?;
+    /// assert!(local.is_enabled_or("OLD_CHECKOUT", &Context::EMPTY, true));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     #[inline]
     pub fn is_enabled_or(&self, name: &str, context: &Context<'_>, default: bool) -> bool {
         self.check(self.snapshot.hash(name), name, context, default)
@@ -84,6 +109,17 @@ impl LocalClient {
 
     /// Returns whether a flag is on for a context, what decided it, and how old the flag is. Else as
     /// [`is_enabled_or`](Self::is_enabled_or).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let local = client.local()?;
+    /// assert_eq!(local.evaluate("CHECKOUT", &Context::EMPTY, false).reason, Reason::NotFound);
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn evaluate(&self, name: &str, context: &Context<'_>, default: bool) -> Evaluation {
         self.evaluate_hashed(self.snapshot.hash(name), name, context, default)
     }
@@ -91,22 +127,70 @@ impl LocalClient {
     /// Returns a handle to a flag, whether there is one or not.
     ///
     /// A handle need not look the flag up again, as long as nothing is written to the store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?.enable().await?;
+    /// let checkout = client.local()?.flag("CHECKOUT");
+    /// assert!((0..1_000).all(|user_id| checkout.is_enabled(&ctx! { user_id: user_id })));
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn flag(&self, name: impl Into<Box<str>>) -> LocalFlag {
         LocalFlag::new(self.clone(), name.into())
     }
 
     /// Returns how old the flags are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// assert_eq!(client.local()?.freshness(), Freshness::Live);
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn freshness(&self) -> Freshness {
         self.snapshot.freshness()
     }
 
     /// Returns the client that this was made by: to edit flags, and to list them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let local = client.local()?;
+    /// local.client().create("CHECKOUT").await?;
+    /// assert_eq!(local.snapshot().len(), 1);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn client(&self) -> &FeatureFlagClient {
         &self.client
     }
 
     /// Returns the flags that are checked. They are the store's: nobody else may edit them, or they are no longer what
     /// the store has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// assert!(client.local()?.snapshot().is_empty());
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     #[inline]
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot

@@ -70,12 +70,34 @@ impl LocalFlag {
     }
 
     /// Returns whether the flag is on for a context; if there is no such flag, what [`or`](Self::or) has said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let checkout = client.local()?.flag("CHECKOUT");
+    /// assert!(!checkout.is_enabled(&ctx! { user_id: 7 }));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     #[inline]
     pub fn is_enabled(&self, context: &Context<'_>) -> bool {
         self.is_enabled_or(context, self.default)
     }
 
     /// Returns whether the flag is on for a context, or `default`: as [`LocalClient::is_enabled_or`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let checkout = client.local()?.flag("OLD_CHECKOUT");
+    /// assert!(checkout.is_enabled_or(&Context::EMPTY, true));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     #[inline]
     pub fn is_enabled_or(&self, context: &Context<'_>, default: bool) -> bool {
         let found = self.seen.load(Ordering::Relaxed) ^ self.client.snapshot().generation() << 2;
@@ -87,11 +109,32 @@ impl LocalFlag {
 
     /// Returns whether the flag is on for a context, what decided it, and how old the flag is: as
     /// [`LocalClient::evaluate`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let checkout = client.local()?.flag("CHECKOUT");
+    /// assert_eq!(checkout.evaluate(&Context::EMPTY, false).reason, Reason::NotFound);
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn evaluate(&self, context: &Context<'_>, default: bool) -> Evaluation {
         self.client.evaluate_hashed(self.hash, &self.name, context, default)
     }
 
     /// Returns the name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, Freshness, Reason, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// assert_eq!(client.local()?.flag("CHECKOUT").name(), "CHECKOUT");
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -21,12 +21,39 @@ impl FeatureFlagClient {
     ///
     /// On a store that has its flags in memory, the future is ready at once, and nothing is allocated. Any other takes as
     /// long as the store's own time limit for a read at most.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?.enable().await?;
+    /// assert!(client.is_enabled("CHECKOUT", &ctx! { user_id: 7 }).await);
+    /// assert!(!client.is_enabled("CHEKCOUT", &ctx! { user_id: 7 }).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn is_enabled(&self, name: &str, context: &Context<'_>) -> bool {
         self.is_enabled_or(name, context, false).await
     }
 
     /// Returns whether a flag is on for a context, or `default` if there is no such flag or nobody can tell. Else as
     /// [`is_enabled`](Self::is_enabled).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// // Where nobody has created it yet, the old behaviour goes on.
+    /// assert!(client.is_enabled_or("OLD_CHECKOUT", &Context::EMPTY, true).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn is_enabled_or(&self, name: &str, context: &Context<'_>, default: bool) -> bool {
         if let Some(value) = self.peek_value(name, context, default) {
             return value;
@@ -47,6 +74,20 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of the store, and [`InvalidInput`](ErrorKind::InvalidInput) for an illegal name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// assert!(!client.try_is_enabled("CHECKOUT", &Context::EMPTY).await?);
+    /// let error = client.try_is_enabled("not\nlegal", &Context::EMPTY).await.unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn try_is_enabled(&self, name: &str, context: &Context<'_>) -> Result<bool> {
         self.evaluate(name, context, false).await.map(|evaluation| evaluation.value)
     }
@@ -57,6 +98,23 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// As [`try_is_enabled`](Self::try_is_enabled).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// use flipper_core::{Freshness, Reason};
+    ///
+    /// client.create("CHECKOUT").await?.enable().await?;
+    /// let evaluation = client.evaluate("CHECKOUT", &Context::EMPTY, false).await?;
+    /// assert_eq!((evaluation.value, evaluation.reason), (true, Reason::Enabled));
+    /// assert_eq!(evaluation.freshness, Freshness::Live);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn evaluate(&self, name: &str, context: &Context<'_>, default: bool) -> Result<Evaluation> {
         match self.peek(name, context, default) {
             Some(evaluation) => Ok(evaluation),
@@ -69,6 +127,21 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) if there is no such flag, else as [`try_is_enabled`](Self::try_is_enabled).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?.enable().await?;
+    /// client.add_condition("CHECKOUT", &Condition::builder().eq("plan", "gold").build()?).await?;
+    /// let explanation = client.explain("CHECKOUT", &ctx! { plan: "lead" }).await?;
+    /// assert!(explanation.to_string().contains("plan == \"gold\": failed, plan is \"lead\""));
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn explain(&self, name: &str, context: &Context<'_>) -> Result<Explanation> {
         let flag = self.read("explain", name).await?.value;
         Ok(self.inner.evaluator().explain(&flag, context, false))
@@ -89,6 +162,19 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// As [`try_is_enabled`](Self::try_is_enabled).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?;
+    /// assert!(client.exists("CHECKOUT").await? && !client.exists("CHEKCOUT").await?);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn exists(&self, name: &str) -> Result<bool> {
         let found = match FlagName::new(name) {
             Ok(name) => self.inner.store.get(name).await,
@@ -105,6 +191,26 @@ impl FeatureFlagClient {
     ///
     /// A flag that cannot be read is an error of kind [`Corrupt`](ErrorKind::Corrupt) in its place, and the listing
     /// goes on. Any other error is the last item, and means that the listing is incomplete.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// for name in ["A", "B", "C"] {
+    ///     client.create(name).await?;
+    /// }
+    /// let mut flags = client.list(Some(2), 1);
+    /// let mut names = Vec::new();
+    /// while let Some(flag) = flags.next().await {
+    ///     names.push(flag?.name().to_owned());
+    /// }
+    /// assert_eq!(names, ["B", "C"]);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn list(&self, limit: Option<usize>, offset: usize) -> Listing<'_> {
         Listing::new(self, Page { limit, offset })
     }
@@ -117,6 +223,19 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// As [`explain`](Self::explain).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create_with("CHECKOUT", false, [("owner", "payments")]).await?;
+    /// assert_eq!(client.get_client_data("CHECKOUT").await?["owner"], "payments");
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn get_client_data(&self, name: &str) -> Result<Map<String, Value>> {
         let flag = self.read("get_client_data", name).await?.value;
         Ok((&client_data(&flag)).into())
@@ -127,6 +246,21 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// As [`explain`](Self::explain).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?;
+    /// let meta = client.get_meta("CHECKOUT").await?;
+    /// assert!(meta["created_date"].is_i64());
+    /// assert_eq!(meta["bucketer"]["type"], "NoOpBucketer");
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn get_meta(&self, name: &str) -> Result<Value> {
         Ok((&self.read("get_meta", name).await?.value.meta()).into())
     }
@@ -136,11 +270,37 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// As [`explain`](Self::explain).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?;
+    /// assert!(client.flag("CHECKOUT").await?.as_json().starts_with("{\"feature_name\": \"CHECKOUT\""));
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn flag(&self, name: &str) -> Result<Flag> {
         Ok(self.read("flag", name).await?.value)
     }
 
     /// Returns how many checks this client and its clones could not ask the store for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.is_enabled("not\nlegal", &Context::EMPTY).await;
+    /// assert_eq!(client.failed_checks(), 1);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn failed_checks(&self) -> u64 {
         self.inner.failed_checks.load(Ordering::Relaxed)
     }

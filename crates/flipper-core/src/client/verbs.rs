@@ -31,6 +31,20 @@ impl FeatureFlagClient {
     ///
     /// [`AlreadyExists`](ErrorKind::AlreadyExists) if there is a flag of this name, before any event; and those of all
     /// verbs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// let flag = client.create("CHECKOUT").await?;
+    /// assert!(!flag.is_enabled(&Context::EMPTY).await);
+    /// assert_eq!(client.create("CHECKOUT").await.unwrap_err().kind(), ErrorKind::AlreadyExists);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn create(&self, name: &str) -> Result<FeatureFlag> {
         self.create_with(name, false, Object::default()).await
     }
@@ -40,6 +54,20 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// As [`create`](Self::create).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create_with("CHECKOUT", true, [("owner", "payments")]).await?;
+    /// assert!(client.is_enabled("CHECKOUT", &Context::EMPTY).await);
+    /// assert_eq!(client.get_client_data("CHECKOUT").await?["owner"], "payments");
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn create_with(
         &self,
         name: &str,
@@ -63,6 +91,20 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs, but for `NotFound` and `Corrupt`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create_with("CHECKOUT", false, [("owner", "payments")]).await?;
+    /// client.create_or_replace("CHECKOUT", true, [("team", "shop")]).await?;
+    /// assert!(client.get_client_data("CHECKOUT").await?.get("owner").is_none());
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn create_or_replace(
         &self,
         name: &str,
@@ -87,6 +129,21 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?;
+    /// client.enable("CHECKOUT").await?;
+    /// assert!(client.is_enabled("CHECKOUT", &Context::EMPTY).await);
+    /// assert_eq!(client.enable("CHEKCOUT").await.unwrap_err().kind(), ErrorKind::NotFound);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn enable(&self, name: &str) -> Result<()> {
         self.switch("enable", name, true).await
     }
@@ -96,6 +153,20 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create_with("CHECKOUT", true, [("owner", "payments")]).await?;
+    /// client.disable("CHECKOUT").await?;
+    /// assert!(!client.is_enabled("CHECKOUT", &Context::EMPTY).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn disable(&self, name: &str) -> Result<()> {
         self.switch("disable", name, false).await
     }
@@ -113,6 +184,20 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs, but for `Corrupt`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?;
+    /// client.destroy("CHECKOUT").await?;
+    /// assert!(!client.exists("CHECKOUT").await?);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn destroy(&self, name: &str) -> Result<()> {
         let plan = |current: &Current| match current {
             Current::Absent => current.flag().map(|_| None),
@@ -131,6 +216,20 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Context, FeatureFlagClient, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create_with("CHECKOUT", false, [("owner", "payments")]).await?;
+    /// client.set_client_data("CHECKOUT", [("ticket", "SHOP-7")]).await?;
+    /// assert_eq!(client.get_client_data("CHECKOUT").await?.len(), 2);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn set_client_data(&self, name: &str, data: impl Into<Object>) -> Result<()> {
         let data = data.into();
         let edit = |flag: &mut Flag| {
@@ -145,6 +244,21 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?.enable().await?;
+    /// client.add_condition("CHECKOUT", &Condition::builder().eq("plan", "gold").build()?).await?;
+    /// assert!(client.is_enabled("CHECKOUT", &ctx! { plan: "gold" }).await);
+    /// assert!(!client.is_enabled("CHECKOUT", &ctx! { plan: "lead" }).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn add_condition(&self, name: &str, condition: &Condition) -> Result<()> {
         let edit = |flag: &mut Flag| {
             flag.add_condition(condition)?;
@@ -158,6 +272,23 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?.enable().await?;
+    /// let gold = Condition::builder().eq("plan", "gold").build()?;
+    /// client.set_conditions("CHECKOUT", &[gold]).await?;
+    /// // For all, again.
+    /// client.set_conditions("CHECKOUT", &[]).await?;
+    /// assert!(client.is_enabled("CHECKOUT", &ctx! { plan: "lead" }).await);
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn set_conditions(&self, name: &str, conditions: &[Condition]) -> Result<()> {
         let edit = |flag: &mut Flag| {
             flag.set_conditions(conditions)?;
@@ -171,6 +302,27 @@ impl FeatureFlagClient {
     /// # Errors
     ///
     /// Those of all verbs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, ErrorKind, FeatureFlagClient, Percentage, ctx};
+    /// # use flipper_memory::MemoryStore;
+    /// # futures_lite::future::block_on(async {
+    /// # let client = FeatureFlagClient::new(MemoryStore::new());
+    /// client.create("CHECKOUT").await?.enable().await?;
+    /// // A tenth of the users, always the same ones.
+    /// let tenth = Bucketer::consistent_hash(Percentage::new(0.1)?, ["user_id"]);
+    /// client.set_bucketer("CHECKOUT", &tenth).await?;
+    /// let users = 0..1_000;
+    /// let mut on = 0;
+    /// for user_id in users {
+    ///     on += u32::from(client.is_enabled("CHECKOUT", &ctx! { user_id: user_id }).await);
+    /// }
+    /// assert!((50..150).contains(&on));
+    /// # Ok::<(), flipper_core::Error>(()) })?;
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub async fn set_bucketer(&self, name: &str, bucketer: &Bucketer) -> Result<()> {
         let edit = |flag: &mut Flag| {
             flag.set_bucketer(bucketer)?;
