@@ -15,6 +15,17 @@ impl Flag {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become longer than
     /// [`MAX_BYTES`](crate::json::MAX_BYTES); the flag is unchanged then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// flag.set_enabled(false)?;
+    /// assert!(!flag.is_enabled(&Context::EMPTY));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn set_enabled(&mut self, is_enabled: bool) -> Result<()> {
         let constant = if is_enabled { "true" } else { "false" };
         self.splice(|fields| Ok(vec![(fields.is_enabled.span(), constant.to_owned())]))
@@ -75,6 +86,17 @@ impl Flag {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long or too deep; the flag is
     /// unchanged then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// flag.add_condition(&Condition::builder().eq("plan", "gold").build()?)?;
+    /// assert!(!flag.is_enabled(&ctx! { plan: "lead" }));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn add_condition(&mut self, condition: &Condition) -> Result<()> {
         self.splice(|fields| {
             Ok(vec![match fields.conditions {
@@ -93,6 +115,19 @@ impl Flag {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long or too deep; the flag is
     /// unchanged then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// flag.set_conditions(&[Condition::builder().eq("plan", "gold").build()?])?;
+    /// assert_eq!(flag.conditions().len(), 1);
+    /// flag.set_conditions([])?;
+    /// assert!(flag.conditions().is_empty());
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn set_conditions<'c>(&mut self, conditions: impl IntoIterator<Item = &'c Condition>) -> Result<()> {
         let conditions: Vec<_> = conditions.into_iter().collect();
         let list = format!("[{}]", conditions_text(&conditions));
@@ -105,6 +140,17 @@ impl Flag {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) when the record would become too long or too deep; the flag is
     /// unchanged then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// flag.set_bucketer(&Bucketer::percentage(Percentage::new(0.0)?))?;
+    /// assert_eq!(flag.evaluate(&Context::EMPTY).reason, Reason::OutOfBucket);
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn set_bucketer(&mut self, bucketer: &Bucketer) -> Result<()> {
         let mut text = Vec::new();
         bucketer.write(&mut text);

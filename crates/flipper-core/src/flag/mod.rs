@@ -120,6 +120,18 @@ impl Flag {
     /// # Errors
     ///
     /// As [`from_json`](Self::from_json); the error names the flag.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// // The name is where it is stored, whatever the record says.
+    /// let copy = Flag::read(FlagName::new("COPY")?, flag.as_json().as_bytes())?;
+    /// assert_eq!((copy.name(), copy.stored_name().as_deref()), ("COPY", Some("CHECKOUT")));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn read(name: FlagName<'_>, stored: &[u8]) -> Result<Self> {
         read::read(Some(name.as_str()), stored).map_err(|error| error.with_flag(name.as_str()))
     }
@@ -133,6 +145,16 @@ impl Flag {
     }
 
     /// Returns the bytes to store. Right after reading, they are the bytes that were read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// assert!(flag.as_json().contains(r#""is_enabled": true"#));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn as_json(&self) -> &str {
         &self.text
     }
@@ -152,12 +174,32 @@ impl Flag {
     /// Returns whether the flag is on for a context; off where this version cannot tell.
     ///
     /// Uses documented semantics, the system's clock and a generator per thread: see [`Evaluator`] for others.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// assert!(flag.is_enabled(&ctx! { user_id: 7 }));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     #[inline]
     pub fn is_enabled(&self, context: &Context<'_>) -> bool {
         Evaluator::new().is_enabled(self, context, false)
     }
 
     /// Returns whether the flag is on for a context, and what decided it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// assert_eq!(flag.evaluate(&Context::EMPTY).reason, Reason::Enabled);
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn evaluate(&self, context: &Context<'_>) -> Evaluation {
         Evaluator::new().evaluate(self, context, false)
     }
@@ -184,6 +226,18 @@ impl Flag {
     ///
     /// Only the JSON constant `false` switches a flag off: a `null` or a `0` that somebody has stored reads as on,
     /// here as in flipper-client.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// // Switched on, and for nobody.
+    /// flag.set_bucketer(&Bucketer::percentage(Percentage::new(0.0)?))?;
+    /// assert!(flag.is_switched_on() && !flag.is_enabled(&Context::EMPTY));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn is_switched_on(&self) -> bool {
         self.is_enabled
     }
@@ -217,6 +271,16 @@ impl Flag {
 
     /// Returns all of the flag's metadata, as it is stored: client data, date of creation, conditions, bucketer, and
     /// what other writers have added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flipper_core::{Bucketer, Condition, Context, Flag, FlagName, Percentage, Reason, Timestamp, ctx};
+    /// # let mut flag = Flag::new(FlagName::new("CHECKOUT")?, Timestamp::from_secs(1_700_000_000));
+    /// # flag.set_enabled(true)?;
+    /// assert!(flag.meta().to_json().contains(r#""created_date": 1700000000"#));
+    /// # Ok::<(), flipper_core::Error>(())
+    /// ```
     pub fn meta(&self) -> Value {
         self.document(|root| root.get("meta").map_or(Value::Null, Value::from_node))
     }
