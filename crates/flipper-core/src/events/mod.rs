@@ -3,10 +3,12 @@
 mod edit;
 mod emitter;
 mod event;
+mod registration;
 mod subscriber;
 
 pub use edit::{Edit, Outcome};
 pub(crate) use emitter::panic_error;
-pub use emitter::{Emitter, EventEmitter, Events, IntoHandled, Listener, ListenerId};
+pub use emitter::{Emitter, EventEmitter, Listener, ListenerId};
 pub use event::{Event, EventType, Payload, Phase};
+pub use registration::{Events, IntoHandled};
 pub use subscriber::{BoxError, Handled, Subscriber};
