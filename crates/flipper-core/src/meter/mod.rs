@@ -178,3 +178,35 @@ impl fmt::Debug for EvaluationMeter {
         f.debug_struct("EvaluationMeter").field("threads", &self.threads().running.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::counts::OTHER;
+    use super::*;
+
+    fn find(meter: &EvaluationMeter, flag: &str) -> u64 {
+        meter.counts().iter().filter(|count| &*count.flag == flag).map(|count| count.count).sum()
+    }
+
+    fn total(meter: &EvaluationMeter) -> u64 {
+        meter.counts().iter().map(|count| count.count).sum()
+    }
+
+    /// A number as a hash of it would be.
+    fn key(number: u64) -> u64 {
+        (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    #[test]
+    fn flags_that_there_is_no_room_for_are_counted_together_and_none_is_lost() {
+        const MORE: u64 = 10;
+        let meter = EvaluationMeter::new();
+        let flags = EvaluationMeter::MOST_FLAGS as u64 + MORE;
+        for round in 1..=2 {
+            for flag in 0..flags {
+                meter.count(key(flag), &format!("flag {flag}"), Kind::switched(true));
+            }
+            assert_eq!((find(&meter, OTHER), total(&meter)), (round * MORE, round * flags));
+        }
+    }
+}

@@ -132,8 +132,8 @@ impl ThreadCounts {
         if is_admitted && self.table.find(key).is_none() {
             self.make_room(key, flag);
         }
-        let key = if is_admitted { key } else { NOBODY };
-        let slot = self.table.find(key).unwrap_or_else(|| self.table.other());
+        let found = if is_admitted { self.table.find(key) } else { None };
+        let (key, slot) = found.map_or_else(|| (NOBODY, self.table.other()), |slot| (key, slot));
         if !slot.count(kind) {
             let mut shown = self.thread.shown();
             let rest = shown.rest.entry(key).or_default();
@@ -192,7 +192,7 @@ impl Table {
         self.find(key).is_some_and(|slot| slot.count(kind))
     }
 
-    /// The place of a key, if it has one. Keys are hashes: that one is that of an empty place, 0, does not happen.
+    /// The place of a key, if it has one. Keys are hashes: that one is that of an empty place, 0, does not happen, and nobody may ask for it.
     #[inline(always)]
     fn find(&self, key: u64) -> Option<&Slot> {
         let mask = self.places() - 1;
