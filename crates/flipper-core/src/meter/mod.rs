@@ -5,8 +5,8 @@ mod thread;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub use counts::EvaluationCount;
 
@@ -20,7 +20,8 @@ use thread::Thread;
 ///
 /// Each thread counts for itself, in memory that no other thread writes to, and whoever wants to know [adds up](Self::counts). A count takes
 /// a few nanoseconds, no lock, and no memory after a thread's first check of a flag: 32 bytes for each flag and thread, and as much for room. What is
-/// rare (flags that are not there, errors, what cannot be compared or is not supported) takes a lock that only who adds up takes as well.
+/// rare (flags that are not there, errors, what cannot be compared or is not supported) takes a lock that only who adds up takes as well;
+/// of names that are not counted by themselves, also one that threads share to read.
 ///
 /// Names are bounded, as they may come from requests: a meter counts the first [`MOST_FLAGS`](Self::MOST_FLAGS), of which
 /// [`MOST_ABSENT`](Self::MOST_ABSENT) may be no flag's, and all others as `(other)`.
@@ -51,10 +52,7 @@ struct Shared {
     /// Tells this meter from all others of the process, of all times.
     id: u64,
     threads: Mutex<Threads>,
-    names: Mutex<Names>,
-    /// Whether no further name is counted, and whether none that is no flag's: asked before the lock, which all threads share.
-    is_full: AtomicBool,
-    is_full_of_absent: AtomicBool,
+    names: RwLock<Names>,
 }
 
 /// Those that are counted by their names.
@@ -62,6 +60,13 @@ struct Shared {
 struct Names {
     all: HashSet<Box<str>>,
     absent: usize,
+}
+
+impl Names {
+    fn has_room(&self, is_absent: bool) -> bool {
+        self.all.len() < EvaluationMeter::MOST_FLAGS
+            && (!is_absent || self.absent < EvaluationMeter::MOST_ABSENT)
+    }
 }
 
 #[derive(Default)]
@@ -97,13 +102,7 @@ impl EvaluationMeter {
     pub fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::new(Shared {
-            id,
-            threads: Mutex::default(),
-            names: Mutex::default(),
-            is_full: AtomicBool::new(false),
-            is_full_of_absent: AtomicBool::new(false),
-        }))
+        Self(Arc::new(Shared { id, threads: Mutex::default(), names: RwLock::default() }))
     }
 
     /// Adds up what all threads have counted, those that have ended included, sorted by flag. What is counted meanwhile may be in it or not.
@@ -136,27 +135,28 @@ impl EvaluationMeter {
         self.0.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a name that a thread has not counted yet is counted by itself. A name that is not stays so in that thread: what was counted never moves.
+    /// Whether a name that has no place in a thread's table yet is counted by itself. Once it is in one thread, it is in all.
     fn admits(&self, flag: &str, is_absent: bool) -> bool {
-        let Shared { names, is_full, is_full_of_absent, .. } = &*self.0;
-        if is_full.load(Ordering::Relaxed) || is_absent && is_full_of_absent.load(Ordering::Relaxed) {
-            return false;
-        }
-        let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = self.0.names.read().unwrap_or_else(PoisonError::into_inner);
+        // In this order: a name that one thread counts by itself, others do as well when there is no more room.
         if names.all.contains(flag) {
             return true;
         }
-        if names.all.len() >= Self::MOST_FLAGS {
-            is_full.store(true, Ordering::Relaxed);
+        // Names that are made up come by the thousand, and are not to wait for one another.
+        if !names.has_room(is_absent) {
             return false;
         }
-        if is_absent && names.absent >= Self::MOST_ABSENT {
-            is_full_of_absent.store(true, Ordering::Relaxed);
-            return false;
+        drop(names);
+        let mut names = self.0.names.write().unwrap_or_else(PoisonError::into_inner);
+        if names.all.contains(flag) {
+            return true;
         }
-        names.absent += usize::from(is_absent);
-        names.all.insert(flag.into());
-        true
+        let has_room = names.has_room(is_absent);
+        if has_room {
+            names.absent += usize::from(is_absent);
+            names.all.insert(flag.into());
+        }
+        has_room
     }
 
     fn has_thread(&self, thread: Arc<Thread>) {
@@ -208,5 +208,25 @@ mod tests {
             }
             assert_eq!((find(&meter, OTHER), total(&meter)), (round * MORE, round * flags));
         }
+    }
+
+    #[test]
+    fn what_one_thread_counts_by_its_name_all_do() {
+        let meter = EvaluationMeter::new();
+        let flags = EvaluationMeter::MOST_FLAGS as u64;
+        let absent = EvaluationMeter::MOST_ABSENT as u64;
+        let count = |flags: std::ops::Range<u64>, kind| {
+            flags.for_each(|flag| meter.count(key(flag), &format!("flag {flag}"), kind));
+        };
+        let in_another_thread = |flags, kind| {
+            std::thread::scope(|scope| scope.spawn(|| count(flags, kind)).join().unwrap());
+        };
+        let failed = Kind::of_outcome(&Err(()), false);
+        count(0..absent + 50, failed);
+        in_another_thread(0..absent, failed);
+        assert_eq!(find(&meter, OTHER), 50, "those for which there was no room alone");
+        count(absent..flags + 10, Kind::switched(true));
+        in_another_thread(0..flags + 10, Kind::switched(true));
+        assert_eq!(find(&meter, OTHER), 50 + 2 * 10);
     }
 }
