@@ -229,4 +229,16 @@ mod tests {
         in_another_thread(0..flags + 10, Kind::switched(true));
         assert_eq!(find(&meter, OTHER), 50 + 2 * 10);
     }
+
+    #[test]
+    fn a_name_is_counted_by_itself_however_many_clients_have_keys_of_their_own_for_it() {
+        let meter = EvaluationMeter::new();
+        let clients = EvaluationMeter::MOST_FLAGS as u64 * 3 / 2;
+        for client in 0..clients {
+            meter.count(key(2 * client), "A", Kind::switched(false));
+            meter.count(key(2 * client + 1), "B", Kind::of_outcome(&Err(()), false));
+        }
+        assert_eq!([find(&meter, "A"), find(&meter, "B"), find(&meter, OTHER)], [clients, clients, 0]);
+        assert_eq!(meter.threads().running.len(), 1, "what was begun before is let go of");
+    }
 }

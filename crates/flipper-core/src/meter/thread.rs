@@ -125,14 +125,16 @@ impl ThreadCounts {
         if self.table.count(key, kind) {
             return;
         }
-        // Other clients have other keys for the same names: there may be more keys than names.
-        let has_room = || self.thread.shown().names.len() < EvaluationMeter::MOST_FLAGS;
-        let is_admitted =
-            self.table.find(key).is_some() || has_room() && meter.admits(flag, kind.is_absent());
-        if is_admitted && self.table.find(key).is_none() {
+        let mut has_place = self.table.find(key).is_some();
+        if !has_place && meter.admits(flag, kind.is_absent()) {
+            // Other clients have other keys for the same names: there may be more keys than names. Those of clients that are gone are never counted again.
+            if self.thread.shown().names.len() >= EvaluationMeter::MOST_FLAGS {
+                *self = Self::begin(meter);
+            }
             self.make_room(key, flag);
+            has_place = true;
         }
-        let found = if is_admitted { self.table.find(key) } else { None };
+        let found = if has_place { self.table.find(key) } else { None };
         let (key, slot) = found.map_or_else(|| (NOBODY, self.table.other()), |slot| (key, slot));
         if !slot.count(kind) {
             let mut shown = self.thread.shown();
