@@ -13,7 +13,7 @@ pub use counts::EvaluationCount;
 pub(crate) use counts::Kind;
 pub(crate) use thread::ThreadCounts;
 
-use counts::Counts;
+use counts::{Counts, OTHER};
 use thread::Thread;
 
 /// Counts the checks of clients by flag, answer and reason.
@@ -126,6 +126,12 @@ impl EvaluationMeter {
         thread::count(self, key, flag, kind);
     }
 
+    /// Counts a check of a thread that is ending: what it had has been added up already.
+    fn count_ended(&self, flag: &str, kind: Kind) {
+        let name = if self.admits(flag, kind.is_absent()) { flag } else { OTHER };
+        self.threads().ended.entry(name.into()).or_default().count(kind);
+    }
+
     #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.0.id
@@ -181,7 +187,6 @@ impl fmt::Debug for EvaluationMeter {
 
 #[cfg(test)]
 mod tests {
-    use super::counts::OTHER;
     use super::*;
 
     fn find(meter: &EvaluationMeter, flag: &str) -> u64 {

@@ -75,8 +75,9 @@ pub(super) fn count(meter: &EvaluationMeter, key: u64, flag: &str, kind: Kind) {
 #[cold]
 #[inline(never)]
 fn count_first(meter: &EvaluationMeter, key: u64, flag: &str, kind: Kind) {
-    // A thread that is ending has nowhere to count.
+    // A thread that is ending keeps nothing any more.
     if AT_EXIT.try_with(|_| ()).is_err() {
+        meter.count_ended(flag, kind);
         return;
     }
     LOCALS.with(|locals| {

@@ -258,6 +258,31 @@ fn a_thread_that_lets_go_of_its_flags_goes_on_counting() {
 }
 
 #[test]
+fn a_thread_counts_what_is_checked_while_it_ends() {
+    use std::cell::RefCell;
+
+    thread_local!(static LAST: RefCell<Option<Last>> = const { RefCell::new(None) });
+    struct Last(flipper_core::LocalClient);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.is_enabled("X", &Context::EMPTY);
+            self.0.is_enabled("ABSENT", &Context::EMPTY);
+        }
+    }
+    let (meter, client) = metered();
+    block_on(client.create("X")).unwrap();
+    let local = client.local().unwrap();
+    let ending = std::thread::spawn(move || {
+        // It is there before anything is counted, and so it is dropped after what is counted has gone.
+        LAST.with(|last| *last.borrow_mut() = Some(Last(local.clone())));
+        local.is_enabled("X", &Context::EMPTY);
+        local.is_enabled("ABSENT", &Context::EMPTY);
+    });
+    ending.join().unwrap();
+    assert_eq!(words(&meter), ["ABSENT off not_found 2", "X off disabled 2"]);
+}
+
+#[test]
 fn clients_of_one_store_may_be_counted_apart() {
     let store = std::sync::Arc::new(MemoryStore::new());
     let meters = [EvaluationMeter::new(), EvaluationMeter::new(), EvaluationMeter::new()];
