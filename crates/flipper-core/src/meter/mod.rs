@@ -13,6 +13,8 @@ pub use counts::EvaluationCount;
 pub(crate) use counts::Kind;
 pub(crate) use thread::ThreadCounts;
 
+use crate::FlagName;
+
 use counts::{Counts, OTHER};
 use thread::Thread;
 
@@ -24,7 +26,8 @@ use thread::Thread;
 /// of names that are not counted by themselves, also one that threads share to read.
 ///
 /// Names are bounded, as they may come from requests: a meter counts the first [`MOST_FLAGS`](Self::MOST_FLAGS), of which
-/// [`MOST_ABSENT`](Self::MOST_ABSENT) may be no flag's, and all others as `(other)`.
+/// [`MOST_ABSENT`](Self::MOST_ABSENT) may be no flag's, and all others as `(other)`; so it does those that are longer than
+/// [a flag's](FlagName::MAX_LEN).
 ///
 /// Clones count together, for one client or for several.
 ///
@@ -143,6 +146,10 @@ impl EvaluationMeter {
 
     /// Whether a name that has no place in a thread's table yet is counted by itself. Once it is in one thread, it is in all.
     fn admits(&self, flag: &str, is_absent: bool) -> bool {
+        // So long is no flag's, but a request may be.
+        if flag.len() > FlagName::MAX_LEN {
+            return false;
+        }
         let names = self.0.names.read().unwrap_or_else(PoisonError::into_inner);
         // In this order: a name that one thread counts by itself, others do as well when there is no more room.
         if names.all.contains(flag) {

@@ -106,6 +106,24 @@ fn names_that_are_made_up_take_no_more_than_their_share() {
 }
 
 #[test]
+fn names_that_are_too_long_for_a_flag_are_not_kept() {
+    let (meter, client) = metered();
+    let longest = "x".repeat(FlagName::MAX_LEN);
+    for name in [&longest, &format!("{longest}x"), &"y".repeat(1 << 20)] {
+        client.local().unwrap().is_enabled(name, &Context::EMPTY);
+        block_on(client.is_enabled(name, &Context::EMPTY));
+    }
+    assert_eq!(
+        words(&meter),
+        [
+            "(other) off error 2".to_owned(),
+            "(other) off not_found 2".to_owned(),
+            format!("{longest} off not_found 2")
+        ]
+    );
+}
+
+#[test]
 fn threads_that_come_and_go_leave_neither_names_nor_memory() {
     const THREADS: usize = 1_000;
     let (meter, client) = metered();
