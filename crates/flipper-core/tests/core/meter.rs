@@ -301,6 +301,32 @@ fn a_thread_counts_what_is_checked_while_it_ends() {
 }
 
 #[test]
+fn a_thread_keeps_no_counters_for_a_snapshot_that_is_gone() {
+    let threads = |meter: &EvaluationMeter| {
+        let total = words(meter);
+        assert_eq!(total, ["X off disabled 1"], "it has counted all the same");
+        format!("{meter:?}")
+    };
+    for is_released in [false, true] {
+        for is_replaced in [false, true] {
+            let (meter, client) = metered();
+            let make = || FeatureFlagClient::new(MemoryStore::new()).local().unwrap();
+            let before = make();
+            block_on(client.create("X")).unwrap();
+            client.local().unwrap().is_enabled("X", &Context::EMPTY);
+            if is_released {
+                release_thread();
+            }
+            drop(client);
+            // The first look at another one, be it in the place of that which is gone.
+            let after = if is_replaced { make() } else { before };
+            after.is_enabled("X", &Context::EMPTY);
+            assert!(threads(&meter).contains("threads: 0"), "{is_released} {is_replaced}: {meter:?}");
+        }
+    }
+}
+
+#[test]
 fn clients_of_one_store_may_be_counted_apart() {
     let store = std::sync::Arc::new(MemoryStore::new());
     let meters = [EvaluationMeter::new(), EvaluationMeter::new(), EvaluationMeter::new()];
