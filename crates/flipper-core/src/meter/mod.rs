@@ -3,7 +3,7 @@
 mod counts;
 mod thread;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -61,14 +61,31 @@ struct Shared {
 /// Those that are counted by their names.
 #[derive(Default)]
 struct Names {
-    all: HashSet<Box<str>>,
+    /// Whether each has been no flag's as yet.
+    all: HashMap<Box<str>, bool>,
     absent: usize,
 }
 
 impl Names {
+    /// Whether a name is counted by itself, if nothing has to be noted for that.
+    fn known(&self, flag: &str, is_absent: bool) -> Option<bool> {
+        match self.all.get(flag) {
+            // It was asked for before it was created, or before the store could be asked.
+            Some(true) if !is_absent => None,
+            // Also if there is no more room: what one thread counts by itself, others do.
+            Some(_) => Some(true),
+            None => (!self.has_room(is_absent)).then_some(false),
+        }
+    }
+
     fn has_room(&self, is_absent: bool) -> bool {
         self.all.len() < EvaluationMeter::MOST_FLAGS
             && (!is_absent || self.absent < EvaluationMeter::MOST_ABSENT)
+    }
+
+    fn note(&mut self, flag: &str, is_absent: bool) {
+        let was_absent = self.all.insert(flag.into(), is_absent) == Some(true);
+        self.absent = self.absent + usize::from(is_absent) - usize::from(was_absent);
     }
 }
 
@@ -150,26 +167,15 @@ impl EvaluationMeter {
         if flag.len() > FlagName::MAX_LEN {
             return false;
         }
-        let names = self.0.names.read().unwrap_or_else(PoisonError::into_inner);
-        // In this order: a name that one thread counts by itself, others do as well when there is no more room.
-        if names.all.contains(flag) {
-            return true;
-        }
         // Names that are made up come by the thousand, and are not to wait for one another.
-        if !names.has_room(is_absent) {
-            return false;
-        }
-        drop(names);
-        let mut names = self.0.names.write().unwrap_or_else(PoisonError::into_inner);
-        if names.all.contains(flag) {
-            return true;
-        }
-        let has_room = names.has_room(is_absent);
-        if has_room {
-            names.absent += usize::from(is_absent);
-            names.all.insert(flag.into());
-        }
-        has_room
+        let known = self.0.names.read().unwrap_or_else(PoisonError::into_inner).known(flag, is_absent);
+        known.unwrap_or_else(|| {
+            let mut names = self.0.names.write().unwrap_or_else(PoisonError::into_inner);
+            names.known(flag, is_absent).unwrap_or_else(|| {
+                names.note(flag, is_absent);
+                true
+            })
+        })
     }
 
     fn has_thread(&self, thread: Arc<Thread>) {
@@ -252,5 +258,25 @@ mod tests {
         }
         assert_eq!([find(&meter, "A"), find(&meter, "B"), find(&meter, OTHER)], [clients, clients, 0]);
         assert_eq!(meter.threads().running.len(), 1, "what was begun before is let go of");
+    }
+
+    #[test]
+    fn a_flag_that_is_found_after_all_leaves_its_room_to_names_that_are_none() {
+        let meter = EvaluationMeter::new();
+        let absent = EvaluationMeter::MOST_ABSENT as u64;
+        let failed = Kind::of_outcome(&Err(()), false);
+        let count = |flags: std::ops::Range<u64>, kind| {
+            std::thread::scope(|scope| {
+                let all = || flags.for_each(|flag| meter.count(key(flag), &format!("flag {flag}"), kind));
+                scope.spawn(all).join().unwrap();
+            });
+        };
+        // The store could not be asked at first.
+        count(0..absent, failed);
+        for _ in 0..2 {
+            count(0..absent, Kind::switched(true));
+        }
+        count(absent..2 * absent + 3, failed);
+        assert_eq!(find(&meter, OTHER), 3);
     }
 }
