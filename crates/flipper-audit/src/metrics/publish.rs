@@ -50,7 +50,7 @@ impl MetricsPublisher {
         Self::default()
     }
 
-    /// Tells what a meter counts.
+    /// Tells what a meter counts, since it was made. One publisher for a meter: each tells all of it.
     pub fn evaluations(self, meter: EvaluationMeter) -> Self {
         // Increments, so that several meters and processes add up.
         let told: Mutex<HashMap<Kind, u64>> = Mutex::default();

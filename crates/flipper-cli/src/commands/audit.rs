@@ -1,5 +1,6 @@
 //! `audit`.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use flipper::audit::{Entry, History, LineKind, Record, Source, StateAt, Verification, Verifier};
@@ -157,12 +158,13 @@ fn verify(run: &mut Run, args: &AuditVerifyArgs) -> Result<Code> {
 
 fn key(args: &AuditVerifyArgs) -> Result<Option<Vec<u8>>> {
     let Some(path) = &args.key_file else {
-        return Ok(std::env::var("FLIPPER_AUDIT_KEY").ok().filter(|key| !key.is_empty()).map(Vec::from));
+        // Not `var`: a key need not be a text, and one that is passed over is a log that anybody may have written.
+        let key = std::env::var_os("FLIPPER_AUDIT_KEY").filter(|key| !key.is_empty());
+        return Ok(key.map(OsString::into_encoded_bytes));
     };
     let mut key = std::fs::read(path).map_err(|error| Failure::file(path, &error))?;
-    if key.ends_with(b"\n") {
-        key.truncate(key.len() - 1);
-    }
+    let line_break = [b"\r\n".as_slice(), b"\n"].into_iter().find(|end| key.ends_with(end));
+    key.truncate(key.len() - line_break.map_or(0, <[u8]>::len));
     if key.is_empty() {
         return Err(Failure::error(format!("{}: there is no key in the file", path.display())));
     }

@@ -107,6 +107,31 @@ fn a_log_that_is_as_it_was_written_has_a_head_and_one_that_is_not_the_first_wron
 }
 
 #[test]
+fn a_key_is_read_as_it_is_from_wherever_it_comes() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let user = User::new();
+    logged(&user, AuditLog::builder().key(KEY));
+    for end in ["", "\n", "\r\n"] {
+        fs::write(user.file("key"), format!("{KEY}{end}")).unwrap();
+        user.done("audit verify audit.jsonl --key-file key");
+    }
+    for empty in ["", "\n", "\r\n"] {
+        fs::write(user.file("key"), empty).unwrap();
+        let ran = user.flipper("audit verify audit.jsonl --key-file key").with_code(1);
+        assert_eq!(ran.complaint(), "flipper: key: there is no key in the file");
+    }
+    // Random bytes need not be a text.
+    let user = User::new();
+    logged(&user, AuditLog::builder().key(b"\xff\xfe a key of random bytes"));
+    let mut command = user.command(&["audit", "verify", "audit.jsonl"]);
+    command.env("FLIPPER_AUDIT_KEY", OsStr::from_bytes(b"\xff\xfe a key of random bytes"));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
 fn the_past_is_told_and_explained() {
     let user = User::new();
     logged(&user, AuditLog::builder());

@@ -75,8 +75,9 @@ pub(super) fn count(meter: &EvaluationMeter, key: u64, flag: &str, kind: Kind) {
 #[cold]
 #[inline(never)]
 fn count_first(meter: &EvaluationMeter, key: u64, flag: &str, kind: Kind) {
-    // A thread that is ending has nowhere to count.
+    // A thread that is ending keeps nothing any more.
     if AT_EXIT.try_with(|_| ()).is_err() {
+        meter.count_ended(flag, kind);
         return;
     }
     LOCALS.with(|locals| {
@@ -125,15 +126,17 @@ impl ThreadCounts {
         if self.table.count(key, kind) {
             return;
         }
-        // Other clients have other keys for the same names: there may be more keys than names.
-        let has_room = || self.thread.shown().names.len() < EvaluationMeter::MOST_FLAGS;
-        let is_admitted =
-            self.table.find(key).is_some() || has_room() && meter.admits(flag, kind.is_absent());
-        if is_admitted && self.table.find(key).is_none() {
+        let mut has_place = self.table.find(key).is_some();
+        if !has_place && meter.admits(flag, kind.is_absent()) {
+            // Other clients have other keys for the same names: there may be more keys than names. Those of clients that are gone are never counted again.
+            if self.thread.shown().names.len() >= EvaluationMeter::MOST_FLAGS {
+                *self = Self::begin(meter);
+            }
             self.make_room(key, flag);
+            has_place = true;
         }
-        let key = if is_admitted { key } else { NOBODY };
-        let slot = self.table.find(key).unwrap_or_else(|| self.table.other());
+        let found = if has_place { self.table.find(key) } else { None };
+        let (key, slot) = found.map_or_else(|| (NOBODY, self.table.other()), |slot| (key, slot));
         if !slot.count(kind) {
             let mut shown = self.thread.shown();
             let rest = shown.rest.entry(key).or_default();
@@ -192,7 +195,7 @@ impl Table {
         self.find(key).is_some_and(|slot| slot.count(kind))
     }
 
-    /// The place of a key, if it has one. Keys are hashes: that one is that of an empty place, 0, does not happen.
+    /// The place of a key, if it has one. Keys are hashes: that one is that of an empty place, 0, does not happen, and nobody may ask for it.
     #[inline(always)]
     fn find(&self, key: u64) -> Option<&Slot> {
         let mask = self.places() - 1;

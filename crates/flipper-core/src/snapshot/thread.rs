@@ -52,6 +52,18 @@ struct Entry {
 
 const _: () = assert!(size_of::<Entry>() == 128);
 
+impl Entry {
+    fn is_empty(&self) -> bool {
+        self.state.generation == 0 && self.counts.is_none()
+    }
+
+    /// Takes out what is for the next check. What is counted stays, and whose it is: it is small, and to begin anew is not.
+    fn release(&mut self) -> (State, Weak<Shared>) {
+        let owner = if self.counts.is_some() { self.owner.clone() } else { std::mem::take(&mut self.owner) };
+        (std::mem::take(&mut self.state), owner)
+    }
+}
+
 /// Slots that are free, and the first that was never used.
 static SLOTS: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
 
@@ -126,6 +138,10 @@ impl Slot {
                 seen.entries.resize_with(self.0 + 1, Entry::default);
             }
             let entry = &mut seen.entries[self.0];
+            if !Weak::ptr_eq(&entry.owner, &owner) {
+                // Of a snapshot that is gone: its keys are never counted again.
+                entry.counts = None;
+            }
             (entry.state, entry.owner) = (state, owner);
             seen.sweep();
         });
@@ -144,7 +160,7 @@ impl Seen {
     fn sweep(&mut self) {
         let dropped = DROPPED.load(Ordering::Acquire);
         if std::mem::replace(&mut self.swept, dropped) != dropped {
-            let is_dead = |entry: &&mut Entry| entry.state.generation != 0 && entry.owner.strong_count() == 0;
+            let is_dead = |entry: &&mut Entry| !entry.is_empty() && entry.owner.strong_count() == 0;
             self.entries.iter_mut().filter(is_dead).for_each(|entry| *entry = Entry::default());
         }
     }
@@ -160,6 +176,8 @@ impl Seen {
 /// Call this where the threads of a runtime go to sleep, for example by tokio's `on_thread_park`. It costs the next check of
 /// each snapshot a lock. States that no thread keeps any more are freed here, and by the next write.
 ///
+/// What it counts for an [`EvaluationMeter`] stays, as long as there is the snapshot.
+///
 /// In the middle of a check, as from a [`Clock`](crate::Clock), it does nothing.
 ///
 /// # Examples
@@ -171,8 +189,7 @@ pub fn release_thread() {
     let kept: Vec<_> = SEEN.with(|seen| {
         let Ok(mut seen) = seen.try_borrow_mut() else { return Vec::new() };
         let kept = seen.entries.iter_mut().filter(|entry| entry.state.generation != 0);
-        // What is counted stays: it is small, and to begin anew is not.
-        kept.map(|entry| (std::mem::take(&mut entry.state), std::mem::take(&mut entry.owner))).collect()
+        kept.map(Entry::release).collect()
     });
     for (state, owner) in kept {
         drop(state);

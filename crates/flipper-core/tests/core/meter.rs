@@ -106,6 +106,24 @@ fn names_that_are_made_up_take_no_more_than_their_share() {
 }
 
 #[test]
+fn names_that_are_too_long_for_a_flag_are_not_kept() {
+    let (meter, client) = metered();
+    let longest = "x".repeat(FlagName::MAX_LEN);
+    for name in [&longest, &format!("{longest}x"), &"y".repeat(1 << 20)] {
+        client.local().unwrap().is_enabled(name, &Context::EMPTY);
+        block_on(client.is_enabled(name, &Context::EMPTY));
+    }
+    assert_eq!(
+        words(&meter),
+        [
+            "(other) off error 2".to_owned(),
+            "(other) off not_found 2".to_owned(),
+            format!("{longest} off not_found 2")
+        ]
+    );
+}
+
+#[test]
 fn threads_that_come_and_go_leave_neither_names_nor_memory() {
     const THREADS: usize = 1_000;
     let (meter, client) = metered();
@@ -255,6 +273,57 @@ fn a_thread_that_lets_go_of_its_flags_goes_on_counting() {
         local.is_enabled("X", &Context::EMPTY);
     }
     assert_eq!(words(&meter), ["X on enabled 6"]);
+}
+
+#[test]
+fn a_thread_counts_what_is_checked_while_it_ends() {
+    use std::cell::RefCell;
+
+    thread_local!(static LAST: RefCell<Option<Last>> = const { RefCell::new(None) });
+    struct Last(flipper_core::LocalClient);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            self.0.is_enabled("X", &Context::EMPTY);
+            self.0.is_enabled("ABSENT", &Context::EMPTY);
+        }
+    }
+    let (meter, client) = metered();
+    block_on(client.create("X")).unwrap();
+    let local = client.local().unwrap();
+    let ending = std::thread::spawn(move || {
+        // It is there before anything is counted, and so it is dropped after what is counted has gone.
+        LAST.with(|last| *last.borrow_mut() = Some(Last(local.clone())));
+        local.is_enabled("X", &Context::EMPTY);
+        local.is_enabled("ABSENT", &Context::EMPTY);
+    });
+    ending.join().unwrap();
+    assert_eq!(words(&meter), ["ABSENT off not_found 2", "X off disabled 2"]);
+}
+
+#[test]
+fn a_thread_keeps_no_counters_for_a_snapshot_that_is_gone() {
+    let threads = |meter: &EvaluationMeter| {
+        let total = words(meter);
+        assert_eq!(total, ["X off disabled 1"], "it has counted all the same");
+        format!("{meter:?}")
+    };
+    for is_released in [false, true] {
+        for is_replaced in [false, true] {
+            let (meter, client) = metered();
+            let make = || FeatureFlagClient::new(MemoryStore::new()).local().unwrap();
+            let before = make();
+            block_on(client.create("X")).unwrap();
+            client.local().unwrap().is_enabled("X", &Context::EMPTY);
+            if is_released {
+                release_thread();
+            }
+            drop(client);
+            // The first look at another one, be it in the place of that which is gone.
+            let after = if is_replaced { make() } else { before };
+            after.is_enabled("X", &Context::EMPTY);
+            assert!(threads(&meter).contains("threads: 0"), "{is_released} {is_replaced}: {meter:?}");
+        }
+    }
 }
 
 #[test]
