@@ -91,7 +91,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](flipper_core::ErrorKind::NotFound) if there is no log, [`Unavailable`](flipper_core::ErrorKind::Unavailable) if a file cannot be read.
+    /// [`NotFound`](flipper_core::ErrorKind::NotFound) if there is no log, [`Unavailable`](flipper_core::ErrorKind::Unavailable) if a file cannot be read,
+    /// [`InvalidInput`](flipper_core::ErrorKind::InvalidInput) if the head is of a line before the [start](Self::start).
     /// That something is wrong with the log is no error, but what was found.
     pub fn run(&self) -> Result<Verification> {
         self.read().map_err(|error| unavailable("verify", &error))
@@ -103,6 +104,11 @@ impl Verifier {
         let (count, mut last_path) = (all.len(), PathBuf::new());
         let mut known = Known { head: self.head, log: None, before: None };
         let mut scan = Scan { chain: &self.chain, head: self.start.unwrap_or(Head::START) };
+        // No line would be compared with it, and the log be said to be right all the same.
+        if self.head.is_some_and(|head| head.lines <= scan.head.lines && head != scan.head) {
+            let message = "the head is of a line before those that are verified, so that nothing can be compared with it: state one that is known from later";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         let mut found = Verification { files: 0, head: scan.head, torn_bytes: 0, damage: None };
         let mut last = 0;
         for (at, source) in all.into_iter().enumerate() {
@@ -242,4 +248,29 @@ pub(super) fn first_line<'c>(
     }
     let head = Head { lines: envelope.seq.saturating_sub(1), hash: envelope.previous };
     Ok((header, Scan { chain, head }))
+}
+
+#[cfg(test)]
+mod tests {
+    use flipper_core::ErrorKind;
+
+    use super::*;
+    use crate::AuditLog;
+
+    #[test]
+    fn a_head_with_which_no_line_can_be_compared_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        let log = AuditLog::open(&path).unwrap();
+        let head = log.head();
+        drop(log);
+        let other = Head { lines: head.lines, hash: Chain::Plain.hash(b"another line") };
+        let refused = |verifier: Verifier| verifier.run().unwrap_err().kind();
+        assert_eq!(refused(Verifier::new(&path).head(Head { lines: 0, ..other })), ErrorKind::InvalidInput);
+        // The oldest files were removed, and with them the line of the head.
+        std::fs::write(&path, "").unwrap();
+        assert!(Verifier::new(&path).start(head).head(head).run().unwrap().is_intact());
+        assert_eq!(refused(Verifier::new(&path).start(head).head(other)), ErrorKind::InvalidInput);
+        assert_eq!(refused(Verifier::new(&path).start(head).head(Head::START)), ErrorKind::InvalidInput);
+    }
 }
