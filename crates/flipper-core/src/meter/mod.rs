@@ -21,7 +21,8 @@ use thread::Thread;
 /// Counts the checks of clients by flag, answer and reason.
 ///
 /// Each thread counts for itself, in memory that no other thread writes to, and whoever wants to know [adds up](Self::counts). A count takes
-/// a few nanoseconds, no lock, and no memory after a thread's first check of a flag: 32 bytes for each flag and thread, and as much for room. What is
+/// a few nanoseconds, no lock, and no memory after a thread's first check of a flag: 32 bytes for each flag and thread, and as much for room, of
+/// which there are 8 KB at least. What is
 /// rare (flags that are not there, errors, what cannot be compared or is not supported) takes a lock that only who adds up takes as well;
 /// of names that are not counted by themselves, also one that threads share to read.
 ///
