@@ -7,13 +7,18 @@ use futures_lite::StreamExt;
 
 use crate::load::Parts;
 
-pub(crate) async fn follow<S: Store>(parts: Arc<Parts<S>>, mut watch: BoxStream<'static, Change>) {
-    // Also if it does not end by itself: a runtime that shuts down drops it.
+pub(crate) fn follow<S: Store>(
+    parts: Arc<Parts<S>>,
+    mut watch: BoxStream<'static, Change>,
+) -> impl Future<Output = ()> {
+    // Also if it does not end by itself: a runtime that shuts down drops it, perhaps before it has run at all.
     let unfollowed = Unfollowed(parts);
-    while let Some(change) = watch.next().await {
-        unfollowed.0.cache.hear(&change, Timestamp::now());
-        // A watch that is always ready would leave no time to others.
-        tokio::task::coop::consume_budget().await;
+    async move {
+        while let Some(change) = watch.next().await {
+            unfollowed.0.cache.hear(&change, Timestamp::now());
+            // A watch that is always ready would leave no time to others.
+            tokio::task::coop::consume_budget().await;
+        }
     }
 }
 

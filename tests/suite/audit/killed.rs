@@ -36,9 +36,12 @@ fn a_writer_that_is_killed_leaves_a_log_that_verifies_up_to_its_last_whole_line(
             found.head.lines()
         );
         torn += u64::from(found.torn_bytes > 0);
+        // It may have been killed when the file before was moved away, and this one not begun.
+        let is_begun = std::fs::read(&path).is_ok_and(|content| content.contains(&b'\n'));
         // And as it is gone on with.
         head = AuditLog::builder().fsync(Fsync::Never).rotate_at(100_000).open(&path).unwrap().head();
-        assert_eq!(head.lines(), found.head.lines() + u64::from(found.torn_bytes > 0));
+        let recovered = u64::from(found.torn_bytes > 0) + u64::from(!is_begun);
+        assert_eq!(head.lines(), found.head.lines() + recovered);
     }
     println!("{} lines, {torn} of {} writers were killed in the middle of one", head.lines(), kills());
     assert!(Verifier::new(&path).head(head).run().unwrap().is_intact());

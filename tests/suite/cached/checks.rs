@@ -191,6 +191,22 @@ fn the_runtime_that_it_was_made_in_may_end() {
     });
 }
 
+#[test]
+fn the_runtime_that_it_was_made_in_may_end_before_its_task_has_begun() {
+    // Of one thread, which runs no task before it waits.
+    let first = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store =
+        first.block_on(async { Arc::new(CachedStore::builder(FaultStore::new(MemoryStore::new())).build()) });
+    drop(first);
+    let client = FeatureFlagClient::new(store);
+    futures_lite::future::block_on(async {
+        client.create("X").await.unwrap().enable().await.unwrap();
+        assert!(client.is_enabled("X", &Context::EMPTY).await);
+        let found = client.evaluate("X", &Context::EMPTY, false).await.unwrap();
+        assert!(found.value && found.freshness != Freshness::Live, "nobody follows the store");
+    });
+}
+
 #[tokio::test]
 async fn a_closed_cache_ends_its_task_and_its_store() {
     let store = Arc::new(CachedStore::new(FaultStore::new(MemoryStore::new())));
