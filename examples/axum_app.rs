@@ -130,6 +130,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Asks the application while somebody changes flags.
 async fn show(client: &FeatureFlagClient, url: &str) -> Result<(), Box<dyn Error>> {
+    // Where other crates have it encrypt, the HTTP client wants a provider of cryptography, whether it does or not.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build()?;
     let ask = async |what: &str| -> Result<(), Box<dyn Error>> {
         println!("{what}:");

@@ -36,5 +36,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
 
 /// An HTTP client that shows redirects in the place of following them.
 fn http() -> reqwest::Client {
+    // In a build of the whole workspace it can encrypt, for which it wants a provider, whether it does or not.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
 }
