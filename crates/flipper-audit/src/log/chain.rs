@@ -97,7 +97,7 @@ impl fmt::Debug for Chain {
 /// Names a state of a log: how many lines it has, and the hash of the last one.
 ///
 /// Whoever keeps it elsewhere can find out later whether lines were cut off the end, or everything was written anew: see
-/// [`verify`](crate::verify). It is written as `COUNT:HASH`.
+/// [`Verifier`](crate::Verifier). It is written as `COUNT:HASH`.
 ///
 /// # Examples
 ///

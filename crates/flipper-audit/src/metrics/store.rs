@@ -18,7 +18,7 @@ use crate::listing::{Watched, Watcher};
 /// | `flipper_store_errors_total` | `store`, `operation`, `kind` | how many have failed |
 ///
 /// A call that nobody waits for to its end counts as one that takes until then, and as an error of the kind `cancelled`. Checks in memory are no calls: for those there is the
-/// [`EvaluationMeter`](crate::EvaluationMeter).
+/// [`EvaluationMeter`](flipper_core::EvaluationMeter).
 ///
 /// Put it around the store whose calls are to be measured: within a mirror or a cache, to measure the backend.
 ///
