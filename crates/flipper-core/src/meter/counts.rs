@@ -175,13 +175,12 @@ mod tests {
 
     #[test]
     fn every_answer_and_reason_has_a_kind_of_its_own_that_says_so() {
-        let failed = (0, 0);
         let words = [
             (false, Reason::Disabled, "disabled"),
             (true, Reason::Enabled, "enabled"),
             (false, Reason::OutOfBucket, "out_of_bucket"),
             (true, Reason::InBucket, "in_bucket"),
-            (false, Reason::CheckFailed { condition: failed.0, check: failed.1 }, "check_failed"),
+            (false, Reason::CheckFailed { condition: 0, check: 0 }, "check_failed"),
             (true, Reason::ConditionsMet, "conditions_met"),
             (false, Reason::NotFound, "not_found"),
             (true, Reason::NotFound, "not_found"),
